@@ -1,0 +1,89 @@
+package dcm
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// DNSZone is a zone and the credential that may write it. Like every
+// credential it is an argument, never state.
+type DNSZone struct {
+	ZoneID string
+	Token  Secret
+}
+
+// DNSPlacement is where a VM's records live.
+type DNSPlacement struct {
+	ZoneID string
+	// Custom says that the zone is the tenant's own.
+	Custom bool
+	// RecordIDs are the published records; empty while there are none, or
+	// when the answer that named them was lost.
+	RecordIDs []string
+}
+
+// DNSRecord is one record. TTL is in seconds.
+type DNSRecord struct {
+	ID      string
+	Name    string
+	Type    string
+	Content string
+	TTL     int
+	Comment string
+}
+
+// RecordTTLSeconds is the TTL of every record we publish.
+const RecordTTLSeconds = 60
+
+// DNS publishes records. Every error is a *ProviderError.
+type DNS interface {
+	// Publish creates the records in one call and returns their ids, in the
+	// same order. A record that exists already with the same name, type,
+	// content and comment is an earlier try that succeeded: it is adopted.
+	Publish(ctx context.Context, z DNSZone, records []DNSRecord) ([]string, error)
+	// Withdraw deletes a record. One that is already gone is success.
+	Withdraw(ctx context.Context, z DNSZone, id string) error
+	// Find returns every record with exactly this comment, over all pages; a
+	// failed page fails the call. With prefix true, every record whose
+	// comment begins with it.
+	Find(ctx context.Context, z DNSZone, comment string, prefix bool) ([]DNSRecord, error)
+}
+
+// DNSComment is the comment on every record of a VM: it tells a sweep whose
+// the record is. At most 100 characters (Cloudflare's limit on its free plan).
+func DNSComment(installation string, t TenantID, v VMID) string {
+	return DNSCommentPrefix(installation) + string(t) + "/" + string(v)
+}
+
+// DNSCommentPrefix begins the comment on every record of an installation.
+func DNSCommentPrefix(installation string) string { return "dcm/" + installation + "/" }
+
+// Hostname is a VM's name in DNS: {vm}.{subdomain}.vm.{base}, without the
+// subdomain where it is empty.
+func Hostname(v VMID, subdomain, baseDomain string) string {
+	if subdomain == "" {
+		return fmt.Sprintf("%s.vm.%s", v, baseDomain)
+	}
+	return fmt.Sprintf("%s.%s.vm.%s", v, subdomain, baseDomain)
+}
+
+// AddressRecords returns the wildcard records for a server's addresses.
+// Addresses that are empty, unspecified or unparsable are left out: publishing
+// one would send a user's traffic nowhere, or elsewhere.
+func AddressRecords(hostname, ipv4, ipv6, comment string) []DNSRecord {
+	var records []DNSRecord
+	add := func(kind, address string, fits func(netip.Addr) bool) {
+		ip, err := netip.ParseAddr(strings.TrimSpace(address))
+		if err != nil || ip.IsUnspecified() || ip.IsMulticast() || ip.Zone() != "" || !fits(ip) {
+			return
+		}
+		records = append(records, DNSRecord{
+			Name: "*." + hostname, Type: kind, Content: ip.String(), TTL: RecordTTLSeconds, Comment: comment,
+		})
+	}
+	add("A", ipv4, netip.Addr.Is4)
+	add("AAAA", ipv6, func(ip netip.Addr) bool { return ip.Is6() && !ip.Is4In6() })
+	return records
+}

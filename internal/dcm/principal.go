@@ -1,0 +1,37 @@
+package dcm
+
+import "slices"
+
+// Permission is what a caller may do, for example "vms:write".
+type Permission string
+
+// The permissions of the API.
+const (
+	PermissionAll             Permission = "*"
+	PermissionVMsRead         Permission = "vms:read"
+	PermissionVMsWrite        Permission = "vms:write"
+	PermissionWorkspacesRead  Permission = "workspaces:read"
+	PermissionWorkspacesWrite Permission = "workspaces:write"
+	PermissionTenantRead      Permission = "tenant:read"
+	PermissionTenantWrite     Permission = "tenant:write"
+)
+
+// Permissions lists every permission a tenant's token may carry.
+var Permissions = []Permission{
+	PermissionAll,
+	PermissionVMsRead, PermissionVMsWrite,
+	PermissionWorkspacesRead, PermissionWorkspacesWrite,
+	PermissionTenantRead, PermissionTenantWrite,
+}
+
+// Principal is who is calling.
+type Principal struct {
+	Tenant      TenantID
+	User        UserID
+	Permissions []Permission
+}
+
+// May reports whether p has permission, by itself or through PermissionAll.
+func (p Principal) May(permission Permission) bool {
+	return slices.Contains(p.Permissions, permission) || slices.Contains(p.Permissions, PermissionAll)
+}

@@ -1,0 +1,37 @@
+package dcm
+
+import "context"
+
+// Sealed is a secret sealed under KMS. It opens only for the SealContext it
+// was sealed for.
+type Sealed []byte
+
+// Purpose says what a sealed value is.
+type Purpose string
+
+// The purposes.
+const (
+	PurposeTerminalPassword   Purpose = "terminal-password"
+	PurposeWorkspaceKey       Purpose = "workspace-key"
+	PurposeProviderCredential Purpose = "provider-credential"
+	PurposeDNSCredential      Purpose = "dns-credential"
+	PurposeStorageCredential  Purpose = "storage-credential"
+)
+
+// SealContext is bound to a sealed value, in KMS and as associated data.
+// Resource names the item the value lies in. The installation is added by the
+// adapter.
+type SealContext struct {
+	Tenant   TenantID
+	Purpose  Purpose
+	Resource string
+}
+
+// Sealer seals secrets. Each call costs one KMS call.
+type Sealer interface {
+	// Seal encrypts under a fresh data key.
+	Seal(ctx context.Context, c SealContext, s Secret) (Sealed, error)
+	// Open decrypts. Any mismatch of context, a tampered value or an unknown
+	// format is one opaque error of CodeInternal.
+	Open(ctx context.Context, c SealContext, s Sealed) (Secret, error)
+}

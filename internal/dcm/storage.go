@@ -1,0 +1,81 @@
+package dcm
+
+import (
+	"context"
+	"time"
+)
+
+// Bucket is where backups go. The zero Credentials mean the platform's own,
+// from the environment. It is an argument, never state.
+type Bucket struct {
+	Name string
+	// Endpoint is the base URL of an S3-compatible service; empty for AWS.
+	Endpoint        string
+	Region          string
+	AccessKeyID     string
+	SecretAccessKey Secret
+}
+
+// PartSpec is a part the agent is about to upload.
+type PartSpec struct {
+	// Number counts from 1.
+	Number    int    `json:"partNumber"`
+	SizeBytes int64  `json:"size"`
+	SHA256    string `json:"sha256"` // lower-case hex
+}
+
+// PresignedPart is where to PUT a part. The headers must be sent as given.
+type PresignedPart struct {
+	Number  int               `json:"partNumber"`
+	URL     string            `json:"url"`
+	Headers map[string]string `json:"headers,omitempty"`
+}
+
+// UploadTotals are what an upload must amount to. PartsSHA256 is the SHA-256
+// of the parts' binary SHA-256 digests in order, in lower-case hex.
+type UploadTotals struct {
+	Parts       int
+	SizeBytes   int64
+	PartsSHA256 string
+}
+
+// UploadRef names an upload under way.
+type UploadRef struct {
+	Key      string
+	UploadID string
+	BackupID BackupID
+}
+
+// StoredObject is a completed upload.
+type StoredObject struct {
+	Key       string
+	VersionID string
+	SizeBytes int64
+}
+
+// Storage keeps backups. Every error is a *ProviderError.
+type Storage interface {
+	// StartUpload begins a multipart upload that remembers its backup id.
+	StartUpload(ctx context.Context, b Bucket, key string, id BackupID) (UploadRef, error)
+	// PresignParts signs one PUT per part. The signature covers the part's
+	// checksum and size, so that a corrupted or other body is refused by the
+	// storage itself. It makes no call.
+	PresignParts(ctx context.Context, b Bucket, u UploadRef, parts []PartSpec, life time.Duration) ([]PresignedPart, error)
+	// CompleteUpload lists the parts that arrived, over all pages, compares
+	// them with totals, completes the upload, asks the storage what it now
+	// holds and compares its size. Completing one that was completed before
+	// returns the same object. KindNotFound: neither the upload nor an object
+	// of this backup id exists. KindInvalid: what arrived is not what was
+	// announced; nothing was completed then.
+	CompleteUpload(ctx context.Context, b Bucket, u UploadRef, totals UploadTotals) (StoredObject, error)
+	// FindUploaded returns the object that the upload became, or nil if it
+	// was never completed.
+	FindUploaded(ctx context.Context, b Bucket, u UploadRef) (*StoredObject, error)
+	// AbortUpload ends an upload and frees its parts. One that no longer
+	// exists is success.
+	AbortUpload(ctx context.Context, b Bucket, u UploadRef) error
+	// PresignRead signs a GET of exactly this version. It makes no call.
+	PresignRead(ctx context.Context, b Bucket, key, versionID string, life time.Duration) (Secret, error)
+	// Put writes a small object.
+	Put(ctx context.Context, b Bucket, key, contentType string, body []byte) error
+}
