@@ -1,0 +1,38 @@
+package hetzner
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// budget is a project's rate limit: limit requests an hour, coming back one by
+// one.
+type budget struct {
+	limit int
+	left  float64
+	at    time.Time
+}
+
+// take uses one request, if there is one left, and says how many are.
+func (b *budget) take(now time.Time, h http.Header) bool {
+	perSecond := float64(b.limit) / time.Hour.Seconds()
+	b.left = math.Min(float64(b.limit), b.left+max(0, now.Sub(b.at).Seconds())*perSecond)
+	b.at = now
+	ok := b.left >= 1
+	if ok {
+		b.left--
+	}
+	whole := time.Duration((float64(b.limit) - b.left) / perSecond * float64(time.Second))
+	rateHeaders(h, b.limit, int(b.left), now.Add(whole))
+	return ok
+}
+
+// rateHeaders are on every answer. reset is when the whole limit will be
+// available again.
+func rateHeaders(h http.Header, limit, left int, reset time.Time) {
+	h.Set("RateLimit-Limit", strconv.Itoa(limit))
+	h.Set("RateLimit-Remaining", strconv.Itoa(left))
+	h.Set("RateLimit-Reset", strconv.FormatInt(reset.Add(time.Second-1).Unix(), 10))
+}

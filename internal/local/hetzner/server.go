@@ -1,0 +1,176 @@
+// Package hetzner simulates the Hetzner Cloud API, as far as hcloud-go calls
+// it for servers: the real wire format, over HTTP, with state, and failing as
+// the real one fails.
+//
+// It knows what the API promises (unique names, label rules, paging, limits,
+// rate limits, asynchronous deletion) and nothing about who calls it.
+package hetzner
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+// Options set up a simulated API.
+type Options struct {
+	// Clock is required.
+	Clock dcm.Clock
+	// Tokens are the API tokens that work, by their text.
+	Tokens map[string]Token
+	// Machine boots the servers; nil for servers that only exist on paper.
+	Machine Machine
+	// DeleteDelay is how long a deleted server is still shown, with status
+	// "deleting", on Clock. With 0 it is gone when the call returns.
+	DeleteDelay time.Duration
+	// ServerLimit is how many servers fit a project; 0 for 1000.
+	ServerLimit int
+	// RequestsPerHour is the rate limit of a project; 0 for 3600, the real
+	// API's.
+	RequestsPerHour int
+	// Logger is optional.
+	Logger *slog.Logger
+}
+
+// Token says what an API token opens.
+type Token struct {
+	// Project is the project's name; "" gives the token one of its own.
+	Project string
+	// ReadOnly tokens may only GET.
+	ReadOnly bool
+}
+
+// Server is the simulated API. It serves under /v1.
+type Server struct {
+	clock       dcm.Clock
+	machine     Machine
+	deleteDelay time.Duration
+	serverLimit int
+	hourly      int
+	logger      *slog.Logger
+
+	life       context.Context
+	end        context.CancelFunc
+	background sync.WaitGroup
+
+	mu       sync.Mutex
+	tokens   map[string]Token
+	projects map[string]*project
+	stock    map[offer]int
+	lastID   int64
+	lastIP   uint32
+}
+
+// project is one Hetzner project: nothing in it is visible from another.
+type project struct {
+	servers map[int64]*server
+	keys    map[int64]*sshKey
+	actions map[int64]*action
+	budget  budget
+}
+
+type offer struct{ serverType, location string }
+
+// New returns a simulated API. It makes no call and starts nothing.
+func New(o Options) *Server {
+	s := &Server{
+		clock: o.Clock, machine: o.Machine, deleteDelay: o.DeleteDelay,
+		serverLimit: o.ServerLimit, hourly: o.RequestsPerHour, logger: o.Logger,
+		tokens: map[string]Token{}, projects: map[string]*project{}, stock: map[offer]int{},
+		lastID: 48812344,
+	}
+	if s.serverLimit == 0 {
+		s.serverLimit = 1000
+	}
+	if s.hourly == 0 {
+		s.hourly = 3600
+	}
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	s.life, s.end = context.WithCancel(context.Background())
+	for text, t := range o.Tokens {
+		s.AddToken(text, t)
+	}
+	return s
+}
+
+// AddToken makes a token work.
+func (s *Server) AddToken(text string, t Token) {
+	if t.Project == "" {
+		t.Project = text
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tokens[text] = t
+}
+
+// SetStock says how many more servers of a type can be had at a location;
+// negative for as many as one likes, which is how every offer starts.
+func (s *Server) SetStock(serverType, location string, count int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stock[offer{serverType, location}] = count
+}
+
+// ServerState is one server, as /_local/state shows it.
+type ServerState struct {
+	ID      string            `json:"id"`
+	Project string            `json:"-"`
+	Name    string            `json:"name"`
+	Labels  map[string]string `json:"labels"`
+	IP      string            `json:"ip"`
+	Status  string            `json:"status"`
+}
+
+// State lists every project's servers, oldest first.
+func (s *Server) State() []ServerState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := []ServerState{}
+	for name, p := range s.projects {
+		s.reap(p)
+		for _, v := range p.servers {
+			list = append(list, ServerState{
+				ID: idText(v.ID), Project: name, Name: v.Name, Labels: v.Labels, IP: v.IPv4.String(), Status: s.status(v),
+			})
+		}
+	}
+	sortByID(list)
+	return list
+}
+
+// Close destroys every server and returns when nothing runs any more.
+func (s *Server) Close() {
+	s.end()
+	s.mu.Lock()
+	var all []*server
+	for _, p := range s.projects {
+		for _, v := range p.servers {
+			v.Status = statusDeleting
+			all = append(all, v)
+		}
+	}
+	s.mu.Unlock()
+	for _, v := range all {
+		s.destroy(context.Background(), v)
+	}
+	s.background.Wait()
+}
+
+func (s *Server) nextID() int64 {
+	s.lastID++
+	return s.lastID
+}
+
+// call is one request of a project.
+type call struct {
+	w       http.ResponseWriter
+	r       *http.Request
+	id      int64
+	project *project
+}
