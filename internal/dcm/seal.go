@@ -35,3 +35,10 @@ type Sealer interface {
 	// format is one opaque error of CodeInternal.
 	Open(ctx context.Context, c SealContext, s Sealed) (Secret, error)
 }
+
+// IdentityMaker makes age identities, the keys of workspaces.
+type IdentityMaker interface {
+	// NewIdentity returns an identity (AGE-SECRET-KEY-1…) and the recipient
+	// that encrypts to it (age1…).
+	NewIdentity() (identity Secret, recipient string, err error)
+}

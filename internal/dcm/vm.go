@@ -45,7 +45,8 @@ type VM struct {
 
 	Status     Status
 	StopReason StopReason
-	// Force says that the work may go: the release does not wait for a backup.
+	// Force says that the release need not wait for a backup: the user said
+	// that the work may go, or the agent said that it is saved.
 	Force bool
 	// Error is what failed, in words for the user.
 	Error *Problem
@@ -73,7 +74,8 @@ type VM struct {
 	BoundKey string
 	// Password is the sealed terminal password.
 	Password Sealed
-	// SSHPublicKey is the user's key, empty for none.
+	// SSHPublicKey is the user's key, empty for none. It goes into user-data
+	// and is not stored: a record that long would double a heartbeat's price.
 	SSHPublicKey string
 
 	// Restore is the backup this VM starts from; nil for a fresh clone.

@@ -1,0 +1,27 @@
+package dcm
+
+// Meter counts what alarms watch. Counting makes no network call and cannot
+// fail.
+type Meter interface {
+	Count(m Metric, n int)
+}
+
+// Metric is the name of a counter.
+type Metric string
+
+// The metrics.
+const (
+	MetricVMsLaunched     Metric = "VMsLaunched"
+	MetricLaunchFailed    Metric = "LaunchFailed"
+	MetricVMsReleased     Metric = "VMsReleased"
+	MetricReleasePending  Metric = "ReleasePending"
+	MetricBackupCompleted Metric = "BackupCompleted"
+	MetricBackupFailed    Metric = "BackupFailed"
+	MetricBootstrapTheft  Metric = "BootstrapTheft"
+	MetricHeartbeatLost   Metric = "HeartbeatLost"
+	// MetricWorkLost counts VMs that were released without a last backup.
+	MetricWorkLost     Metric = "WorkLost"
+	MetricSweepItems   Metric = "SweepItems"
+	MetricSweepFailed  Metric = "SweepItemsFailed"
+	MetricSweepSuccess Metric = "SweepSuccess"
+)

@@ -1,0 +1,124 @@
+package dcm
+
+import (
+	"errors"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// maxRepoURLBytes bounds a repository's URL.
+const maxRepoURLBytes = 512
+
+var (
+	// scpPattern is git's short form for ssh: user@host:path.
+	scpPattern  = regexp.MustCompile(`^([A-Za-z0-9_][A-Za-z0-9_.-]*)@([^:/@\s]+):([^\s]+)$`)
+	userPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+	hostPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
+)
+
+// CheckRepoURL accepts https:// and ssh git URLs (ssh://user@host/path and
+// user@host:path). A URL that carries a password or a token is refused: it
+// would be stored, shown and logged. With allowFile, file:///path passes too.
+func CheckRepoURL(raw string, allowFile bool) error {
+	switch {
+	case raw == "":
+		return errors.New("is required")
+	case len(raw) > maxRepoURLBytes:
+		return errors.New("must be at most 512 characters")
+	case strings.ContainsFunc(raw, func(r rune) bool { return r <= 0x20 || r >= 0x7f || strings.ContainsRune("\\\"'`<>|{}^$;", r) }):
+		return errors.New("must be plain ASCII without spaces, quotes or control characters")
+	}
+	if !strings.Contains(raw, "://") {
+		return checkSCP(raw)
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return errors.New("is not a URL")
+	}
+	switch u.Scheme {
+	case "https":
+		if u.User != nil {
+			return errors.New("must not contain credentials")
+		}
+	case "ssh":
+		if _, has := u.User.Password(); has {
+			return errors.New("must not contain a password")
+		}
+		if u.User != nil && !userPattern.MatchString(u.User.Username()) {
+			return errors.New("has an invalid user name")
+		}
+	case "file":
+		if allowFile && u.Host == "" && strings.HasPrefix(u.Path, "/") {
+			return nil
+		}
+		return errors.New("must be an https:// or ssh git URL")
+	default:
+		return errors.New("must be an https:// or ssh git URL")
+	}
+	if u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
+		return errors.New("must not contain a query or a fragment")
+	}
+	if strings.Trim(u.Path, "/") == "" {
+		return errors.New("must name a repository")
+	}
+	return checkRepoHost(u.Hostname())
+}
+
+func checkSCP(raw string) error {
+	m := scpPattern.FindStringSubmatch(raw)
+	if m == nil {
+		return errors.New("must be an https:// or ssh git URL")
+	}
+	if strings.HasPrefix(m[3], "-") || strings.Trim(m[3], "/") == "" {
+		return errors.New("must name a repository")
+	}
+	return checkRepoHost(m[2])
+}
+
+// checkRepoHost refuses what can only be an attempt to reach into the VM's
+// own network: its metadata service, its loopback, its neighbours.
+func checkRepoHost(host string) error {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if ip, err := netip.ParseAddr(host); err == nil {
+		ip = ip.Unmap()
+		if !ip.IsGlobalUnicast() || ip.IsPrivate() || ip.Zone() != "" {
+			return errors.New("must not name a private or local address")
+		}
+		return nil
+	}
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") || strings.HasSuffix(host, ".internal") {
+		return errors.New("must not name a private or local address")
+	}
+	if len(host) > 253 || !hostPattern.MatchString(host) {
+		return errors.New("has an invalid host name")
+	}
+	if last := host[strings.LastIndexByte(host, '.')+1:]; strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x") {
+		// 2130706433, 0x7f000001 and 127.1 are addresses to many resolvers.
+		return errors.New("has an invalid host name")
+	}
+	return nil
+}
+
+// CheckBranch applies git's own rules for a branch name (git-check-ref-format)
+// and refuses what could be taken for an option.
+func CheckBranch(name string) error {
+	bad := errors.New("is not a valid branch name")
+	switch {
+	case len(name) > 255:
+		return errors.New("must be at most 255 characters")
+	case strings.HasPrefix(name, "-"), strings.HasPrefix(name, "/"), strings.HasSuffix(name, "/"),
+		strings.HasSuffix(name, "."), name == "@",
+		strings.Contains(name, ".."), strings.Contains(name, "//"), strings.Contains(name, "@{"),
+		strings.ContainsAny(name, " ~^:?*[\\"),
+		strings.ContainsFunc(name, isUnprintable):
+		return bad
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		if strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".lock") {
+			return bad
+		}
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+// Identity says how an installation reads its callers' tokens.
+type Identity struct {
+	// TenantClaim is the claim that names the tenant. Empty: every valid token
+	// is of dcm.DefaultTenant.
+	TenantClaim string
+	// DefaultPermissions are what a token gets that carries none of ours.
+	DefaultPermissions []dcm.Permission
+}
+
+// Principal reads the claims that API Gateway's JWT authorizer verified. They
+// arrive as strings, arrays as "[a b]". CodeUnauthenticated.
+func (i Identity) Principal(claims map[string]string) (dcm.Principal, error) {
+	user := claims["sub"]
+	if user == "" {
+		return dcm.Principal{}, dcm.Errorf(dcm.CodeUnauthenticated, "the token names no user (sub)")
+	}
+	tenant := dcm.DefaultTenant
+	if i.TenantClaim != "" {
+		tenant = dcm.TenantID(claims[i.TenantClaim])
+		if tenant == "" {
+			return dcm.Principal{}, dcm.Errorf(dcm.CodeUnauthenticated, "the token names no tenant (%s)", i.TenantClaim)
+		}
+	}
+	if !tenant.Valid() {
+		return dcm.Principal{}, dcm.Errorf(dcm.CodeUnauthenticated, "the token's tenant is not a DNS label of at most 32 characters")
+	}
+	return dcm.Principal{Tenant: tenant, User: dcm.UserID(user), Permissions: i.permissions(claims)}, nil
+}
+
+// permissions are those of ours that the token carries. A token for another
+// purpose, with none of them, gets the installation's default.
+func (i Identity) permissions(claims map[string]string) []dcm.Permission {
+	known := map[string]bool{}
+	for _, p := range dcm.Permissions {
+		known[string(p)] = true
+	}
+	var found []dcm.Permission
+	for _, claim := range []string{"scope", "scp", "permissions"} {
+		for _, word := range words(claims[claim]) {
+			if known[word] {
+				found = append(found, dcm.Permission(word))
+			}
+		}
+	}
+	if len(found) == 0 {
+		return i.DefaultPermissions
+	}
+	return found
+}
+
+// words splits a claim in any shape API Gateway delivers: "a b", "[a b]",
+// "a,b", or a JSON array.
+func words(claim string) []string {
+	claim = strings.TrimSpace(claim)
+	var list []string
+	if strings.HasPrefix(claim, `["`) && json.Unmarshal([]byte(claim), &list) == nil {
+		return list
+	}
+	if strings.HasPrefix(claim, "[") && strings.HasSuffix(claim, "]") {
+		claim = claim[1 : len(claim)-1]
+	}
+	return strings.FieldsFunc(claim, func(r rune) bool { return r == ' ' || r == ',' })
+}

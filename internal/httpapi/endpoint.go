@@ -1,0 +1,53 @@
+// Package httpapi stands between a Lambda's HTTP event and an endpoint. What
+// every endpoint needs is written here once: who is calling, what they may do,
+// decoding and its errors, problem+json, panics, and one log line per request.
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+// Endpoint is one route's behaviour.
+type Endpoint struct {
+	// Name is the function's name, "vms-create".
+	Name string
+	// Permission is what a caller needs. Exactly one of Permission and
+	// Audience is set.
+	Permission dcm.Permission
+	// Audience makes this a VM's route: the caller is the VM named in the
+	// path, and proves it by a token of this audience.
+	Audience dcm.Audience
+	// Handle does the work. Its errors become problem+json.
+	Handle func(ctx context.Context, r *Request) (Response, error)
+}
+
+// Request is a call that may go ahead.
+type Request struct {
+	// Principal is who is calling; its user is empty on a VM's route.
+	Principal dcm.Principal
+	// VM are the claims of the calling VM's token, on a VM's route.
+	VM dcm.TokenClaims
+
+	Path    map[string]string
+	Query   url.Values
+	Headers http.Header
+	Body    []byte
+	// APIURL is where this API was reached, without a trailing slash.
+	APIURL    string
+	RequestID string
+	SourceIP  string
+}
+
+// Response is an answer. Body is marshalled as JSON.
+type Response struct {
+	Status  int
+	Headers map[string]string
+	Body    any
+}
+
+// JSON answers with a status and a body.
+func JSON(status int, body any) Response { return Response{Status: status, Body: body} }

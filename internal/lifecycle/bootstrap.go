@@ -1,0 +1,142 @@
+package lifecycle
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+// Bootstrapper gives a new VM everything it needs.
+type Bootstrapper struct {
+	Common
+	Accounts dcm.Accounts
+	Storage  dcm.Storage
+	Sealer   dcm.Sealer
+	Tokens   dcm.Tokens
+	Settings AgentSettings
+}
+
+// AgentSettings are the installation's choices for every agent.
+type AgentSettings struct {
+	Runtime           string // "devcontainer" or "host"
+	DefaultImage      string
+	HeartbeatInterval time.Duration
+	BackupInterval    time.Duration
+}
+
+// Bootstrap answers a VM's first call. The bootstrap token is bound to the
+// first public key that uses it: the same key may call again, because a lost
+// answer must cost nothing; another key is a theft, refused and counted.
+// Errors: CodeInvalid, CodeForbidden (another key), CodeConflict (the VM is
+// ending), CodeNotFound.
+func (b *Bootstrapper) Bootstrap(ctx context.Context, who dcm.TokenClaims, r dcm.BootstrapRequest) (dcm.BootstrapAnswer, error) {
+	if err := checkBootstrap(r); err != nil {
+		return dcm.BootstrapAnswer{}, err
+	}
+	vm, err := b.Store.Tenant(who.Tenant).BindBootstrap(ctx, who.VM, r.PublicKey, b.Clock.Now())
+	switch {
+	case errors.Is(err, dcm.ErrForeignKey):
+		b.Meter.Count(dcm.MetricBootstrapTheft, 1)
+		b.Log.ErrorContext(ctx, "bootstrap token used with a second key: somebody has stolen it", "vm", who.VM, "tenant", who.Tenant)
+		return dcm.BootstrapAnswer{}, dcm.Errorf(dcm.CodeForbidden, "the bootstrap token was used with another key").WithCause(err)
+	case errors.Is(err, dcm.ErrLostRace):
+		return dcm.BootstrapAnswer{}, dcm.Errorf(dcm.CodeConflict, "the VM is ending").WithCause(err)
+	case err != nil:
+		return dcm.BootstrapAnswer{}, fmt.Errorf("bind the bootstrap token of %s: %w", who.VM, err)
+	}
+	return b.answer(ctx, vm)
+}
+
+func (b *Bootstrapper) answer(ctx context.Context, vm dcm.VM) (dcm.BootstrapAnswer, error) {
+	password, err := b.Sealer.Open(ctx, passwordContext(vm), vm.Password)
+	if err != nil {
+		return dcm.BootstrapAnswer{}, fmt.Errorf("open the terminal password of %s: %w", vm.ID, err)
+	}
+	restore, err := b.restore(ctx, vm)
+	if err != nil {
+		return dcm.BootstrapAnswer{}, err
+	}
+	token, err := issueVMToken(ctx, b.Tokens, vm, b.Clock.Now())
+	if err != nil {
+		return dcm.BootstrapAnswer{}, err
+	}
+	a := dcm.BootstrapAnswer{
+		VMToken: token.Reveal(), VMID: vm.ID, TenantID: vm.TenantID, WorkspaceID: vm.WorkspaceID,
+		Hostname: vm.Hostname, TerminalPassword: password.Reveal(),
+		Repository:         dcm.Repository{URL: vm.RepoURL, Branch: vm.Branch},
+		Runtime:            b.Settings.Runtime,
+		DefaultImage:       b.Settings.DefaultImage,
+		IdleTimeoutMinutes: int(vm.IdleTimeout / time.Minute),
+		ExpiresAt:          vm.ExpiresAt,
+		HeartbeatSeconds:   int(b.Settings.HeartbeatInterval / time.Second),
+		BackupSeconds:      int(b.Settings.BackupInterval / time.Second),
+		Restore:            restore,
+	}
+	if restore != nil {
+		// What this answer restores, not what the VM may have written since: an
+		// agent that lost its disk must not pass for one that has it.
+		a.Generation = restore.Generation
+	}
+	return a, nil
+}
+
+func (b *Bootstrapper) restore(ctx context.Context, vm dcm.VM) (*dcm.Restore, error) {
+	if vm.Restore == nil {
+		return nil, nil
+	}
+	key, err := b.Store.Tenant(vm.TenantID).WorkspaceKey(ctx, vm.WorkspaceID, vm.Restore.KeyVersion)
+	if err != nil {
+		return nil, fmt.Errorf("read key %d of %s: %w", vm.Restore.KeyVersion, vm.WorkspaceID, err)
+	}
+	identity, err := b.Sealer.Open(ctx, keyContext(vm.TenantID, key), key.Sealed)
+	if err != nil {
+		return nil, fmt.Errorf("open key %d of %s: %w", key.Version, vm.WorkspaceID, err)
+	}
+	bucket, err := b.Accounts.Bucket(ctx, vm.TenantID)
+	if err != nil {
+		return nil, fmt.Errorf("open the bucket: %w", err)
+	}
+	url, err := b.Storage.PresignRead(ctx, bucket, vm.Restore.Key, vm.Restore.VersionID, dcm.RestoreURLLife)
+	if err != nil {
+		return nil, fmt.Errorf("presign the backup of %s: %w", vm.WorkspaceID, err)
+	}
+	return &dcm.Restore{
+		URL: url.Reveal(), Size: vm.Restore.SizeBytes, SHA256: vm.Restore.SHA256,
+		Generation: vm.Restore.Generation, Identities: []string{identity.Reveal()},
+	}, nil
+}
+
+func checkBootstrap(r dcm.BootstrapRequest) error {
+	var wrong []dcm.FieldError
+	if key, err := base64.StdEncoding.DecodeString(r.PublicKey); err != nil || len(key) != 32 {
+		wrong = append(wrong, dcm.FieldError{Field: "publicKey", Message: "must be the base64 of an Ed25519 public key"})
+	}
+	if len(r.AgentVersion) > 64 {
+		wrong = append(wrong, dcm.FieldError{Field: "agentVersion", Message: "must be at most 64 characters"})
+	}
+	if len(r.IP) > 64 {
+		wrong = append(wrong, dcm.FieldError{Field: "ip", Message: "must be an IP address"})
+	}
+	return dcm.InvalidFields(wrong...)
+}
+
+func issueVMToken(ctx context.Context, tokens dcm.Tokens, vm dcm.VM, now time.Time) (dcm.Secret, error) {
+	token, err := tokens.Issue(ctx, dcm.TokenClaims{
+		Audience: dcm.AudienceVM, Tenant: vm.TenantID, VM: vm.ID,
+		IssuedAt: now, ExpiresAt: now.Add(dcm.VMTokenLife),
+	})
+	if err != nil {
+		return dcm.Secret{}, fmt.Errorf("issue a token for %s: %w", vm.ID, err)
+	}
+	return token, nil
+}
+
+func keyContext(t dcm.TenantID, k dcm.WorkspaceKey) dcm.SealContext {
+	return dcm.SealContext{
+		Tenant: t, Purpose: dcm.PurposeWorkspaceKey, Resource: fmt.Sprintf("%s#%d", k.WorkspaceID, k.Version),
+	}
+}

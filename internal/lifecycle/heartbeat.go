@@ -1,0 +1,202 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+// Heart listens to the agents. A heartbeat that brings nothing new costs one
+// read; liveness is not idleness, and no heartbeat postpones a boot, idle or
+// lifetime deadline.
+type Heart struct {
+	Common
+	Tokens dcm.Tokens
+}
+
+// Beat takes a heartbeat and answers what the VM should do. CodeInvalid,
+// CodeNotFound.
+func (h *Heart) Beat(ctx context.Context, who dcm.TokenClaims, beat dcm.Heartbeat) (dcm.HeartbeatAnswer, error) {
+	if err := checkHeartbeat(beat); err != nil {
+		return dcm.HeartbeatAnswer{}, err
+	}
+	if beat.Error != nil {
+		beat.Error = &dcm.Problem{Code: beat.Error.Code, Message: clip(beat.Error.Message)}
+	}
+	tenant := h.Store.Tenant(who.Tenant)
+	vm, err := tenant.PeekVM(ctx, who.VM)
+	if err != nil {
+		return dcm.HeartbeatAnswer{}, fmt.Errorf("read %s: %w", who.VM, err)
+	}
+	if change := h.news(vm, beat); change != nil {
+		changed, err := tenant.ChangeVM(ctx, vm.ID, *change)
+		if err != nil && !errors.Is(err, dcm.ErrLostRace) {
+			return dcm.HeartbeatAnswer{}, fmt.Errorf("record the heartbeat of %s: %w", vm.ID, err)
+		}
+		if err == nil {
+			h.count(ctx, vm, changed)
+		}
+		vm = changed
+	}
+	answer := command(vm)
+	if who.PastHalfLife(h.Clock.Now()) && vm.Status.Active() {
+		token, err := issueVMToken(ctx, h.Tokens, vm, h.Clock.Now())
+		if err != nil {
+			return dcm.HeartbeatAnswer{}, err
+		}
+		answer.Token = token.Reveal()
+	}
+	return answer, nil
+}
+
+// command is what a VM in this state should do.
+func command(vm dcm.VM) dcm.HeartbeatAnswer {
+	switch vm.Status {
+	case dcm.StatusCreating, dcm.StatusRunning:
+		return dcm.HeartbeatAnswer{Command: dcm.CommandNone}
+	case dcm.StatusStopped:
+		return dcm.HeartbeatAnswer{Command: dcm.CommandStop, Reason: vm.StopReason, Discard: true}
+	default:
+		return dcm.HeartbeatAnswer{Command: dcm.CommandStop, Reason: vm.StopReason, Discard: vm.Force || vm.RunningAt == nil}
+	}
+}
+
+// news returns the write that this heartbeat needs, or nil for none.
+func (h *Heart) news(vm dcm.VM, beat dcm.Heartbeat) *dcm.VMChange {
+	now := h.Clock.Now()
+	if !vm.Status.Active() || vm.Status == dcm.StatusStopping && mayRelease(vm) {
+		return nil
+	}
+	deadline := hardDeadline(vm)
+	due := earliest(now.Add(dcm.HeartbeatLostAfter), deadline)
+	change := &dcm.VMChange{
+		From: []dcm.Status{vm.Status}, LastSeenAt: &now, DueAt: &due, Signals: &beat.Signals,
+		IdleSince: beat.IdleSince, ClearIdle: beat.IdleSince == nil,
+		Error: beat.Error, ClearError: beat.Error == nil && clearable(vm.Error),
+	}
+	if beat.Version != vm.AgentVersion && beat.Version != "" {
+		change.AgentVersion = &beat.Version
+	}
+	if beat.Runtime != vm.Runtime && beat.Runtime != "" {
+		change.Runtime = &beat.Runtime
+	}
+	if beat.Phase != vm.Phase {
+		change.Phase = &beat.Phase
+	}
+	moved := h.move(vm, beat, now, change)
+	told := change.AgentVersion != nil || change.Runtime != nil || change.Phase != nil ||
+		!sameProblem(vm.Error, beat.Error) && (beat.Error != nil || change.ClearError) ||
+		(vm.IdleSince == nil) != (beat.IdleSince == nil)
+	if !moved && !told && !stale(vm, now, deadline) {
+		return nil
+	}
+	return change
+}
+
+// move adds the change of status that the heartbeat asks for, if any.
+func (h *Heart) move(vm dcm.VM, beat dcm.Heartbeat, now time.Time, c *dcm.VMChange) bool {
+	stop := func(reason dcm.StopReason) bool {
+		status := dcm.StatusStopping
+		due := now.Add(dcm.HeartbeatLostAfter)
+		c.Status, c.StopReason, c.StoppingAt, c.DueAt = &status, &reason, &now, &due
+		return true
+	}
+	switch {
+	case vm.Status == dcm.StatusStopping:
+		return false
+	case beat.State == dcm.AgentFailed && vm.Status == dcm.StatusCreating:
+		return stop(dcm.StopCreateFailed)
+	case beat.State == dcm.AgentStopping:
+		return stop(beat.Reason)
+	case !now.Before(vm.ExpiresAt):
+		return stop(dcm.StopMaxLifetime)
+	case vm.Status == dcm.StatusCreating && beat.State == dcm.AgentRunning && vm.ProviderID != "":
+		status := dcm.StatusRunning
+		c.Status, c.RunningAt, c.IfProviderID = &status, &now, true
+		due := earliest(now.Add(dcm.HeartbeatLostAfter), vm.ExpiresAt)
+		c.DueAt = &due
+		return true
+	}
+	return false
+}
+
+// hardDeadline is what no heartbeat postpones.
+func hardDeadline(vm dcm.VM) time.Time {
+	switch vm.Status {
+	case dcm.StatusCreating:
+		if vm.ProviderID == "" {
+			return vm.CreatedAt.Add(dcm.LaunchDeadline)
+		}
+		return earliest(vm.CreatedAt.Add(dcm.ReadyDeadline), vm.ExpiresAt)
+	case dcm.StatusStopping:
+		if vm.StoppingAt != nil {
+			return vm.StoppingAt.Add(dcm.StopGrace)
+		}
+	}
+	return vm.ExpiresAt
+}
+
+// stale says that the record's deadline is so near that a write is due, unless
+// it already stands at the one deadline that can't be moved.
+func stale(vm dcm.VM, now, deadline time.Time) bool {
+	return vm.DueAt.Before(deadline) && vm.DueAt.Sub(now) < dcm.HeartbeatMoveWithin
+}
+
+// clearable says that a heartbeat without an error means that this one is over.
+func clearable(p *dcm.Problem) bool {
+	return p != nil && (p.Code == dcm.ProblemBackupFailed || p.Code == dcm.ProblemHeartbeatLost)
+}
+
+func sameProblem(a, b *dcm.Problem) bool {
+	return a == b || a != nil && b != nil && *a == *b
+}
+
+// clip keeps the record below the size at which a heartbeat's read costs more.
+func clip(message string) string {
+	const most = 1000
+	if len(message) <= most {
+		return message
+	}
+	return strings.ToValidUTF8(message[:most], "") + "…"
+}
+
+// count lets alarms fire at the moment something fails, not when it is found.
+func (h *Heart) count(ctx context.Context, before, after dcm.VM) {
+	if p := after.Error; p != nil && p.Code == dcm.ProblemBackupFailed && !sameProblem(before.Error, p) {
+		h.Meter.Count(dcm.MetricBackupFailed, 1)
+		h.Log.ErrorContext(ctx, "backup failed", "vm", after.ID, "tenant", after.TenantID, "problem", p.Message)
+	}
+}
+
+func checkHeartbeat(b dcm.Heartbeat) error {
+	var wrong []dcm.FieldError
+	add := func(field, message string) { wrong = append(wrong, dcm.FieldError{Field: field, Message: message}) }
+	switch b.State {
+	case dcm.AgentBooting, dcm.AgentRunning, dcm.AgentFailed:
+	case dcm.AgentStopping:
+		switch b.Reason {
+		case dcm.StopUser, dcm.StopIdle, dcm.StopMaxLifetime, dcm.StopBudget:
+		default:
+			add("reason", "must be user, idle, max_lifetime or budget")
+		}
+	default:
+		add("state", "must be booting, running, stopping or failed")
+	}
+	if !b.Phase.Valid() {
+		add("phase", "is not a phase")
+	}
+	if b.Error != nil && (b.Error.Code == "" || len(b.Error.Code) > 64) {
+		add("error", "must have a code of at most 64 characters")
+	}
+	if len(b.Version) > 64 {
+		add("version", "must be at most 64 characters")
+	}
+	if len(b.Runtime) > 64 {
+		add("runtime", "must be at most 64 characters")
+	}
+	return dcm.InvalidFields(wrong...)
+}

@@ -1,0 +1,178 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+// Overdue deals with VMs whose deadline has passed. It is what makes an end of
+// everything that a crash, a lost answer or a dead agent left half way.
+type Overdue struct {
+	Common
+	Accounts  dcm.Accounts
+	Providers map[string]dcm.Provider
+	Releaser  *Releaser
+}
+
+// Handle re-reads a VM from the due index and does what its state asks for.
+// A VM that is not due any more is left alone.
+func (o *Overdue) Handle(ctx context.Context, due dcm.DueVM) error {
+	vm, err := o.Store.Tenant(due.Tenant).VM(ctx, due.VM)
+	if dcm.ErrorCode(err) == dcm.CodeNotFound {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read %s: %w", due.VM, err)
+	}
+	if vm.DueAt.IsZero() || vm.DueAt.After(o.Clock.Now()) {
+		return nil
+	}
+	if vm.Status == dcm.StatusCreating || vm.Status == dcm.StatusRunning {
+		reason, problem := verdict(vm, o.Clock.Now())
+		if reason == "" {
+			return o.putOff(ctx, vm, earliest(o.Clock.Now().Add(dcm.HeartbeatLostAfter), hardDeadline(vm)))
+		}
+		if vm, err = o.stop(ctx, vm, reason, problem); err != nil || vm.Status != dcm.StatusStopping {
+			return err
+		}
+	}
+	if vm.Status == dcm.StatusStopping {
+		return o.stopping(ctx, vm)
+	}
+	return nil
+}
+
+// verdict says why an overdue VM must end, "" if it need not.
+func verdict(vm dcm.VM, now time.Time) (dcm.StopReason, *dcm.Problem) {
+	switch {
+	case vm.Status == dcm.StatusCreating && vm.ProviderID == "":
+		return dcm.StopCreateFailed, &dcm.Problem{Code: dcm.ProblemLaunchTimeout, Message: "the VM was not created in time"}
+	case vm.Status == dcm.StatusCreating && vm.BootstrappedAt == nil:
+		return dcm.StopBootTimeout, &dcm.Problem{Code: dcm.ProblemBootTimeout, Message: "the VM did not start in time"}
+	case vm.Status == dcm.StatusCreating && !now.Before(vm.CreatedAt.Add(dcm.ReadyDeadline)):
+		return dcm.StopBootTimeout, &dcm.Problem{Code: dcm.ProblemBootTimeout,
+			Message: fmt.Sprintf("the workspace was not ready in time; it was still %s", vm.Phase)}
+	case !now.Before(vm.ExpiresAt):
+		return dcm.StopMaxLifetime, nil
+	case silentSince(vm, now) >= dcm.HeartbeatLostAfter-dcm.HeartbeatInterval:
+		return dcm.StopHeartbeatLost, &dcm.Problem{Code: dcm.ProblemHeartbeatLost, Message: "the VM stopped answering"}
+	}
+	return "", nil
+}
+
+// silentSince is how long nothing was heard. The record is refreshed only
+// about every fourth heartbeat, so the VM itself may have called since.
+func silentSince(vm dcm.VM, now time.Time) time.Duration {
+	last := vm.CreatedAt
+	for _, t := range []*time.Time{vm.BootstrappedAt, vm.RunningAt, vm.LastSeenAt} {
+		if t != nil && t.After(last) {
+			last = *t
+		}
+	}
+	return now.Sub(last)
+}
+
+func (o *Overdue) stop(ctx context.Context, vm dcm.VM, reason dcm.StopReason, p *dcm.Problem) (dcm.VM, error) {
+	now, status := o.Clock.Now(), dcm.StatusStopping
+	// Soon due again: if the agent does call, its heartbeat moves the deadline.
+	due := now.Add(dcm.HeartbeatLostAfter)
+	change := dcm.VMChange{
+		From: []dcm.Status{vm.Status}, IfDueAt: &vm.DueAt,
+		Status: &status, StopReason: &reason, StoppingAt: &now, DueAt: &due, Error: p,
+	}
+	if vm.Error != nil {
+		change.Error = nil
+	}
+	stopped, err := o.Store.Tenant(vm.TenantID).ChangeVM(ctx, vm.ID, change)
+	if errors.Is(err, dcm.ErrLostRace) {
+		return dcm.VM{}, nil
+	}
+	if err != nil {
+		return dcm.VM{}, fmt.Errorf("stop overdue %s: %w", vm.ID, err)
+	}
+	if reason == dcm.StopHeartbeatLost {
+		o.Meter.Count(dcm.MetricHeartbeatLost, 1)
+	}
+	o.Log.WarnContext(ctx, "stopped an overdue VM", "vm", vm.ID, "tenant", vm.TenantID, "reason", reason)
+	return stopped, nil
+}
+
+// stopping decides whether a stopping VM may still save its work. Where it has
+// none, or can't any more, or has had its time, it is released.
+func (o *Overdue) stopping(ctx context.Context, vm dcm.VM) error {
+	now := o.Clock.Now()
+	switch {
+	case mayRelease(vm):
+	case now.Before(graceEnds(vm, now)):
+		gone, err := o.serverGone(ctx, vm)
+		if err != nil {
+			return err
+		}
+		if !gone {
+			return o.putOff(ctx, vm, earliest(now.Add(dcm.HeartbeatLostAfter), graceEnds(vm, now)))
+		}
+	default:
+		o.Meter.Count(dcm.MetricWorkLost, 1)
+		o.Log.ErrorContext(ctx, "released a VM whose last work could not be saved", "vm", vm.ID, "tenant", vm.TenantID)
+	}
+	if _, err := o.Releaser.Release(ctx, vm); err != nil && !errors.Is(err, ErrNotGone) {
+		return err
+	}
+	return nil
+}
+
+// graceEnds is how long a stopping VM is kept for the sake of its work: a day
+// while its agent calls, a shorter while once it is silent.
+func graceEnds(vm dcm.VM, now time.Time) time.Time {
+	stopped := vm.CreatedAt
+	if vm.StoppingAt != nil {
+		stopped = *vm.StoppingAt
+	}
+	if silent := silentSince(vm, now); silent > dcm.HeartbeatLostAfter {
+		return now.Add(-silent).Add(dcm.SilentGrace)
+	}
+	return stopped.Add(dcm.StopGrace)
+}
+
+func (o *Overdue) serverGone(ctx context.Context, vm dcm.VM) (bool, error) {
+	provider := o.Providers[vm.Provider]
+	if provider == nil {
+		return false, fmt.Errorf("provider %q has no adapter", vm.Provider)
+	}
+	credential, err := o.Accounts.Credential(ctx, vm.TenantID, vm.Provider)
+	if err != nil {
+		return false, fmt.Errorf("open the credential for %s: %w", vm.Provider, err)
+	}
+	server, err := provider.GetVM(ctx, credential, dcm.ServerRef{ID: vm.ProviderID, Name: vm.ID.ServerName()})
+	if err != nil {
+		return false, fmt.Errorf("ask for the server of %s: %w", vm.ID, err)
+	}
+	return server == nil, nil
+}
+
+// PutOff gives an item that failed another time, so that it does not fail in
+// every run before the ones behind it.
+func (o *Overdue) PutOff(ctx context.Context, due dcm.DueVM) error {
+	vm, err := o.Store.Tenant(due.Tenant).VM(ctx, due.VM)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", due.VM, err)
+	}
+	if !vm.Status.Active() {
+		return nil
+	}
+	return o.putOff(ctx, vm, o.Clock.Now().Add(dcm.ReleaseRetry))
+}
+
+func (o *Overdue) putOff(ctx context.Context, vm dcm.VM, due time.Time) error {
+	_, err := o.Store.Tenant(vm.TenantID).ChangeVM(ctx, vm.ID, dcm.VMChange{
+		From: []dcm.Status{vm.Status}, IfDueAt: &vm.DueAt, DueAt: &due,
+	})
+	if err != nil && !errors.Is(err, dcm.ErrLostRace) {
+		return fmt.Errorf("put off %s: %w", vm.ID, err)
+	}
+	return nil
+}

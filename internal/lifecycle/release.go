@@ -1,0 +1,173 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+// Releaser ends VMs. Nothing else deletes a server, a record or an upload.
+type Releaser struct {
+	Common
+	Accounts  dcm.Accounts
+	Providers map[string]dcm.Provider
+	DNS       dcm.DNS
+	Storage   dcm.Storage
+}
+
+// ErrNotGone says that a release has begun and is not finished: the record
+// stays stopping, holds its quota slot, and a sweep carries on.
+var ErrNotGone = errors.New("the VM is not gone yet")
+
+// Release takes a stopping VM's server, DNS records and unfinished upload
+// away, in this order, and makes it stopped only when the provider, asked
+// again, no longer knows the server. Every step may be repeated, by anybody,
+// at any time. It returns the VM as it is then; ErrNotGone if a sweep must
+// carry on.
+func (r *Releaser) Release(ctx context.Context, vm dcm.VM) (dcm.VM, error) {
+	launchOver := vm.CreatedAt.Add(dcm.LaunchDeadline)
+	if vm.ProviderID == "" && r.Clock.Now().Before(launchOver) {
+		// The function that launches this VM may still be about to create the
+		// server. Finding none now would prove nothing.
+		return r.putOff(ctx, vm, launchOver, fmt.Errorf("its launch may still be under way: %w", ErrNotGone))
+	}
+	return r.releaseLaunched(ctx, vm)
+}
+
+// releaseLaunched is Release for a VM whose launch is known to be over.
+func (r *Releaser) releaseLaunched(ctx context.Context, vm dcm.VM) (dcm.VM, error) {
+	steps := []func(context.Context, dcm.VM) error{r.releaseServer, r.releaseDNS, r.settleUpload}
+	for _, step := range steps {
+		if err := step(ctx, vm); err != nil {
+			return r.putOff(ctx, vm, r.Clock.Now().Add(dcm.ReleaseRetry), err)
+		}
+	}
+	return r.finish(ctx, vm)
+}
+
+// finish makes the record stopped. If somebody else did so first, the release
+// has happened just the same.
+func (r *Releaser) finish(ctx context.Context, vm dcm.VM) (dcm.VM, error) {
+	now := r.Clock.Now()
+	tenant := r.Store.Tenant(vm.TenantID)
+	err := tenant.FinishVM(ctx, dcm.Finish{
+		VM: vm.ID, Workspace: vm.WorkspaceID, At: now,
+		// A VM that never came to be leaves no empty workspace behind.
+		DropWorkspace: vm.StopReason == dcm.StopCreateFailed && vm.Restore == nil,
+	})
+	if errors.Is(err, dcm.ErrLostRace) {
+		other, readErr := tenant.VM(ctx, vm.ID)
+		if readErr == nil && other.Status == dcm.StatusStopped {
+			return other, nil
+		}
+		return vm, errors.Join(fmt.Errorf("finish the record of %s: %w", vm.ID, err), readErr)
+	}
+	if err != nil {
+		return vm, fmt.Errorf("finish the record of %s: %w", vm.ID, err)
+	}
+	r.Meter.Count(dcm.MetricVMsReleased, 1)
+	r.Log.InfoContext(ctx, "released", "vm", vm.ID, "tenant", vm.TenantID, "reason", vm.StopReason, "server", vm.ProviderID)
+	vm.Status, vm.StoppedAt, vm.DueAt, vm.Upload = dcm.StatusStopped, &now, time.Time{}, nil
+	return vm, nil
+}
+
+// mayRelease says that a stopping VM need not be kept for its work: its owner
+// let it go, its agent has saved it, or there never was any.
+func mayRelease(vm dcm.VM) bool { return vm.Force || vm.RunningAt == nil }
+
+// putOff notes why the VM is still there and when to try again.
+func (r *Releaser) putOff(ctx context.Context, vm dcm.VM, due time.Time, cause error) (dcm.VM, error) {
+	r.Meter.Count(dcm.MetricReleasePending, 1)
+	change := dcm.VMChange{From: []dcm.Status{dcm.StatusStopping}, DueAt: &due}
+	if !errors.Is(cause, ErrNotGone) && vm.Error == nil {
+		// What failed first stays: it is why the VM ended.
+		change.Error = &dcm.Problem{Code: dcm.ProblemReleaseBlocked, Message: "the VM could not be released yet: " + blame(cause)}
+	}
+	changed, err := r.Store.Tenant(vm.TenantID).ChangeVM(ctx, vm.ID, change)
+	if err != nil && !errors.Is(err, dcm.ErrLostRace) {
+		return vm, errors.Join(cause, fmt.Errorf("put off the release of %s: %w", vm.ID, err))
+	}
+	return changed, fmt.Errorf("release %s: %w", vm.ID, cause)
+}
+
+// blame says in a user's words which outside service stands in the way.
+func blame(err error) string {
+	if e, ok := errors.AsType[*dcm.ProviderError](err); ok {
+		return e.Message
+	}
+	if e, ok := errors.AsType[*dcm.Error](err); ok && e.Code != dcm.CodeInternal {
+		return e.Message
+	}
+	return "an internal error; it is tried again every minute"
+}
+
+// releaseServer deletes the server and asks the provider again.
+func (r *Releaser) releaseServer(ctx context.Context, vm dcm.VM) error {
+	provider := r.Providers[vm.Provider]
+	if provider == nil {
+		return fmt.Errorf("provider %q has no adapter", vm.Provider)
+	}
+	credential, err := r.Accounts.Credential(ctx, vm.TenantID, vm.Provider)
+	if err != nil {
+		return fmt.Errorf("open the credential for %s: %w", vm.Provider, err)
+	}
+	id := vm.ProviderID
+	if id == "" {
+		found, err := provider.GetVM(ctx, credential, dcm.ServerRef{Name: vm.ID.ServerName()})
+		if err != nil {
+			return fmt.Errorf("look for the server of %s: %w", vm.ID, err)
+		}
+		if found == nil || !vm.OwnsServer(r.Installation, found.Labels) {
+			return nil
+		}
+		id = found.ID
+	}
+	if err := provider.DeleteVM(ctx, credential, id); err != nil {
+		return fmt.Errorf("delete server %s: %w", id, err)
+	}
+	left, err := provider.GetVM(ctx, credential, dcm.ServerRef{ID: id})
+	if err != nil {
+		return fmt.Errorf("confirm that server %s is gone: %w", id, err)
+	}
+	if left != nil {
+		return fmt.Errorf("server %s is %s: %w", id, left.Status, ErrNotGone)
+	}
+	return nil
+}
+
+// releaseDNS withdraws the VM's records. Where the answer that named them was
+// lost, they are found by their comment.
+func (r *Releaser) releaseDNS(ctx context.Context, vm dcm.VM) error {
+	zone, err := r.Accounts.Zone(ctx, vm.TenantID, vm.DNS)
+	if err != nil {
+		return fmt.Errorf("open the DNS zone: %w", err)
+	}
+	ids := vm.DNS.RecordIDs
+	if len(ids) == 0 {
+		records, err := r.DNS.Find(ctx, zone, dcm.DNSComment(r.Installation, vm.TenantID, vm.ID), false)
+		if err != nil {
+			return fmt.Errorf("look for the DNS records of %s: %w", vm.ID, err)
+		}
+		for _, record := range records {
+			ids = append(ids, record.ID)
+		}
+	}
+	for _, id := range ids {
+		if err := r.DNS.Withdraw(ctx, zone, id); err != nil {
+			return fmt.Errorf("withdraw DNS record %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// settleUpload ends an upload the VM left behind: one that was complete
+// becomes the workspace's backup, any other is aborted.
+func (r *Releaser) settleUpload(ctx context.Context, vm dcm.VM) error {
+	if vm.Upload == nil {
+		return nil
+	}
+	return settler{r.Common, r.Accounts, r.Storage}.settle(ctx, vm)
+}
