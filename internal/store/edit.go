@@ -1,0 +1,130 @@
+package store
+
+import (
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+// edit collects an update expression.
+type edit struct{ expression.UpdateBuilder }
+
+func (e *edit) set(attribute string, value any) {
+	e.UpdateBuilder = e.Set(expression.Name(attribute), expression.Value(value))
+}
+
+func (e *edit) remove(attribute string) {
+	e.UpdateBuilder = e.Remove(expression.Name(attribute))
+}
+
+// setText sets a text that is known; an unknown one stays as it is.
+func (e *edit) setText(attribute, value string) {
+	if value != "" {
+		e.set(attribute, value)
+	}
+}
+
+func (e *edit) setTime(attribute string, t *time.Time) {
+	if t != nil {
+		e.set(attribute, instantOf(*t))
+	}
+}
+
+// setDue moves the VM within the index "due", or takes it out.
+func (e *edit) setDue(id dcm.VMID, at time.Time) {
+	if at.IsZero() {
+		e.remove(attrDueKind)
+		e.remove(attrDueAt)
+		return
+	}
+	e.set(attrDueKind, dueKind(vmShard(id)))
+	e.set(attrDueAt, epochSeconds(at))
+}
+
+func changeUpdate(id dcm.VMID, c dcm.VMChange) expression.UpdateBuilder {
+	var e edit
+	e.status(c)
+	e.report(c)
+	e.server(c)
+	e.setTime(attrRunningAt, c.RunningAt)
+	e.setTime(attrLastSeenAt, c.LastSeenAt)
+	e.setTime(attrStoppingAt, c.StoppingAt)
+	if c.DueAt != nil {
+		e.setDue(id, *c.DueAt)
+	}
+	switch {
+	case c.ClearUpload:
+		e.remove(attrUpload)
+	case c.Upload != nil:
+		e.set(attrUpload, itemOfUpload(c.Upload))
+	}
+	return e.UpdateBuilder
+}
+
+func (e *edit) status(c dcm.VMChange) {
+	if c.Status != nil {
+		e.set(attrStatus, string(*c.Status))
+	}
+	if c.StopReason != nil {
+		e.set(attrStopReason, string(*c.StopReason))
+	}
+	if c.Force != nil {
+		e.set(attrForce, *c.Force)
+	}
+	switch {
+	case c.ClearError:
+		e.remove(attrError)
+	case c.Error != nil:
+		e.set(attrError, itemOfProblem(c.Error))
+	}
+}
+
+// report sets what a heartbeat brings.
+func (e *edit) report(c dcm.VMChange) {
+	if c.Phase != nil {
+		e.set(attrPhase, string(*c.Phase))
+	}
+	if c.Runtime != nil {
+		e.set(attrRuntime, *c.Runtime)
+	}
+	if c.AgentVersion != nil {
+		e.set(attrAgentVersion, *c.AgentVersion)
+	}
+	if c.ClearIdle {
+		e.remove(attrIdleSince)
+	} else {
+		e.setTime(attrIdleSince, c.IdleSince)
+	}
+	if c.Signals == nil {
+		return
+	}
+	if signals := itemOfSignals(*c.Signals); signals != nil {
+		e.set(attrSignals, signals)
+	} else {
+		e.remove(attrSignals)
+	}
+}
+
+// server sets what a provider and a DNS service answered. What they left out
+// stays as it is: a server's id, once known, must never be forgotten.
+func (e *edit) server(c dcm.VMChange) {
+	if s := c.Server; s != nil {
+		e.setText(attrProviderID, s.ProviderID)
+		e.setText(attrServerType, s.ServerType)
+		e.setText(attrRegion, s.Region)
+		e.setText(attrIPv4, s.IPv4)
+		e.setText(attrIPv6, s.IPv6)
+		if s.Price != nil {
+			e.set(attrPrice, itemOfPrice(s.Price))
+		}
+	}
+	switch {
+	case c.DNSRecordIDs == nil:
+	case len(c.DNSRecordIDs) == 0:
+		e.remove(attrDNSRecordIDs)
+	default:
+		e.set(attrDNSRecordIDs, c.DNSRecordIDs)
+	}
+}
