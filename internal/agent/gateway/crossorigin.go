@@ -1,0 +1,63 @@
+package gateway
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// crossOrigin reports whether a page that is none of this VM's made the
+// request. Browsers send our cookie with requests from any page of the same
+// site, which every other VM of the installation is, and put no bar at all
+// before a WebSocket. So what carries another origin is refused, and what can
+// carry none (a link, an image, a tool) passes.
+//
+// Requests that change things always carry one, in every browser.
+func crossOrigin(r *http.Request, hostname string) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "same-origin", "none":
+		return false
+	}
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return false
+	}
+	u, err := url.Parse(origin)
+	return err != nil || !underHostname(u.Host, hostname)
+}
+
+// sameOrigin reports whether a page of the very same host made the request, or
+// no page at all.
+func sameOrigin(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return true
+	}
+	u, err := url.Parse(origin)
+	return err == nil && u.Scheme == scheme(r) && strings.EqualFold(u.Host, r.Host)
+}
+
+// rewriteOrigin fits the Origin of a request from the port's own page to the
+// Host the server will see. Servers compare the two, in two incompatible ways:
+//
+//   - Development servers (Vite, webpack, Next.js) check reads and WebSockets
+//     against Host, or a list with localhost in it: they get http://localhost:port.
+//   - Frameworks check changes against X-Forwarded-Host where they honour it
+//     (Rails, React Router, older Next.js), or else against Host (Django): no one
+//     value satisfies both. All but SvelteKit accept none, so they get none; the
+//     gateway has checked the origin already, more strictly than they would.
+//
+// The Origin of another port's page stays as it is, for the server's own rules
+// on sharing (CORS), which must name the address the browser knows.
+func rewriteOrigin(in, out *http.Request, port int) {
+	if in.Header.Get("Origin") == "" || !sameOrigin(in) {
+		return
+	}
+	switch in.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		out.Header.Set("Origin", "http://localhost:"+strconv.Itoa(port))
+	default:
+		out.Header.Del("Origin")
+	}
+}
