@@ -1,0 +1,121 @@
+package storage_test
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/s3"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/storage"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/storage/storagetest"
+)
+
+const region = "eu-central-1"
+
+// TestStandIn runs the suite against the local stack's S3.
+func TestStandIn(t *testing.T) {
+	t.Parallel()
+	_, url := standIn(t, nil)
+	storagetest.Run(t, subject(t, url, "AKIALOCAL", dcm.NewSecret("secret")))
+}
+
+// TestExternal runs the suite against the S3 that DCM_TEST_S3_ENDPOINT names.
+func TestExternal(t *testing.T) {
+	t.Parallel()
+	endpoint := os.Getenv("DCM_TEST_S3_ENDPOINT")
+	if endpoint == "" {
+		t.Skip("DCM_TEST_S3_ENDPOINT names no other back end")
+	}
+	s := subject(t, endpoint, os.Getenv("DCM_TEST_S3_ACCESS_KEY"), dcm.NewSecret(os.Getenv("DCM_TEST_S3_SECRET")))
+	s.Lacks = lacks(t, endpoint)
+	storagetest.Run(t, s)
+}
+
+// lacks returns what the server at endpoint is known to be unable to do. A
+// server we do not know has to pass everything.
+func lacks(t *testing.T, endpoint string) map[string]string {
+	t.Helper()
+	answer, err := http.Get(endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	switch server := strings.Join(answer.Header.Values("Server"), " "); {
+	case strings.HasPrefix(server, "Werkzeug/"):
+		return motoLacks()
+	case server == "VERSITYGW":
+		return versitygwLacks()
+	default:
+		return nil
+	}
+}
+
+func motoLacks() map[string]string { return nil }
+
+func versitygwLacks() map[string]string { return nil }
+
+// standIn serves the local stack's S3.
+func standIn(t *testing.T, clock dcm.Clock) (*s3.Server, string) {
+	t.Helper()
+	server := s3.New(s3.Options{Clock: clock, Keys: map[string]dcm.Secret{"AKIALOCAL": dcm.NewSecret("secret")}, Dir: t.TempDir()})
+	front := httptest.NewServer(server)
+	t.Cleanup(front.Close)
+	return server, front.URL
+}
+
+// subject makes two buckets at endpoint and the way to a storage there.
+func subject(t *testing.T, endpoint, accessKey string, secret dcm.Secret) storagetest.Subject {
+	t.Helper()
+	name := "dcm-" + strings.ToLower(rand.Text()[:12])
+	makeBucket(t, endpoint, name, accessKey, secret, true)
+	makeBucket(t, endpoint, name+"-plain", accessKey, secret, false)
+	return storagetest.Subject{
+		New: func(clock dcm.Clock, client *http.Client) dcm.Storage {
+			return storage.New(storage.Options{
+				Credentials: static(accessKey, secret), Region: region, Endpoint: endpoint, HTTPClient: client, Clock: clock,
+			})
+		},
+		Versioned:   dcm.Bucket{Name: name},
+		Unversioned: dcm.Bucket{Name: name + "-plain"},
+	}
+}
+
+func static(accessKey string, secret dcm.Secret) aws.CredentialsProvider {
+	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secret.Reveal()}, nil
+	})
+}
+
+// makeBucket makes a bucket as the template would.
+func makeBucket(t *testing.T, endpoint, name, accessKey string, secret dcm.Secret, versioned bool) {
+	t.Helper()
+	client := awss3.New(awss3.Options{
+		Region: region, Credentials: static(accessKey, secret), BaseEndpoint: aws.String(endpoint), UsePathStyle: true,
+	})
+	_, err := client.CreateBucket(context.Background(), &awss3.CreateBucketInput{
+		Bucket:                    aws.String(name),
+		CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(region)},
+	})
+	if err != nil {
+		t.Fatalf("make bucket %s: %v", name, err)
+	}
+	if !versioned {
+		return
+	}
+	_, err = client.PutBucketVersioning(context.Background(), &awss3.PutBucketVersioningInput{
+		Bucket:                  aws.String(name),
+		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	})
+	if err != nil {
+		t.Fatalf("enable versioning of %s: %v", name, err)
+	}
+}
