@@ -27,6 +27,11 @@ func (d *document) condition(name string, at place, n *yaml.Node) (bool, error) 
 	if !ok {
 		return false, at.errorf(n, "there is no condition %q", name)
 	}
+	leave, err := d.enter(c)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
 	return d.holds(c, "Conditions."+place(name))
 }
 
@@ -76,7 +81,7 @@ func (d *document) combine(name string, n *yaml.Node, at place) (bool, error) {
 	}
 	all, some := true, false
 	for _, item := range n.Content {
-		holds, err := d.holds(target(item), at)
+		holds, err := d.holds(item, at)
 		if err != nil {
 			return false, err
 		}

@@ -34,6 +34,7 @@ func (d *document) function(r resource) (Function, error) {
 		MemoryMB:     p.integer("MemorySize", 128),
 		Architecture: "x86_64",
 		Environment:  p.environment(),
+		Statements:   p.statements(),
 	}
 	f.Name = path.Base(f.Dir)
 	if list := p.list("Architectures"); len(list) == 1 {

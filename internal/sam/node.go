@@ -1,6 +1,7 @@
 package sam
 
 import (
+	"fmt"
 	"iter"
 	"strings"
 
@@ -21,7 +22,6 @@ func child(n *yaml.Node, key string) *yaml.Node {
 // anything else.
 func entries(n *yaml.Node) iter.Seq2[string, *yaml.Node] {
 	return func(yield func(string, *yaml.Node) bool) {
-		n = target(n)
 		if n == nil || n.Kind != yaml.MappingNode {
 			return
 		}
@@ -33,12 +33,17 @@ func entries(n *yaml.Node) iter.Seq2[string, *yaml.Node] {
 	}
 }
 
-// target follows an alias to its anchor.
-func target(n *yaml.Node) *yaml.Node {
-	for n != nil && n.Kind == yaml.AliasNode {
-		n = n.Alias
+// refuseAliases reports the first YAML alias: CloudFormation knows none.
+func refuseAliases(n *yaml.Node) error {
+	if n.Kind == yaml.AliasNode {
+		return fmt.Errorf("line %d: YAML aliases are not supported", n.Line)
 	}
-	return n
+	for _, c := range n.Content {
+		if err := refuseAliases(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // intrinsic takes apart a call of one of CloudFormation's functions, in its

@@ -16,6 +16,9 @@ func Parse(text []byte, o Options) (*Template, error) {
 	if len(file.Content) != 1 || file.Content[0].Kind != yaml.MappingNode {
 		return nil, errors.New("a template is one mapping")
 	}
+	if err := refuseAliases(&file); err != nil {
+		return nil, err
+	}
 	d, err := newDocument(file.Content[0], o)
 	if err != nil {
 		return nil, err
@@ -37,6 +40,7 @@ type document struct {
 	globals    *yaml.Node // Globals.Function, nil if there is none
 	resources  []resource
 	byID       map[string]resource
+	depth      int // of nested resolutions, to notice circles
 }
 
 // parameter is a parameter's value: text, or a list.

@@ -13,10 +13,14 @@ type absent struct{}
 // value resolves a node to a string, a []any, a map[string]any or absent.
 // Scalars stay text, as they do in CloudFormation.
 func (d *document) value(n *yaml.Node, at place) (any, error) {
-	n = target(n)
 	if n == nil {
 		return absent{}, nil
 	}
+	leave, err := d.enter(n)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	if name, argument, ok := intrinsic(n); ok {
 		return d.call(name, argument, at.in("!"+name))
 	}
@@ -29,6 +33,18 @@ func (d *document) value(n *yaml.Node, at place) (any, error) {
 		return d.mapping(n, at)
 	}
 	return nil, at.errorf(n, "can't be read")
+}
+
+// maxDepth is deeper than any template needs; what goes deeper runs in a circle.
+const maxDepth = 100
+
+// enter counts a step down; leave takes it back.
+func (d *document) enter(n *yaml.Node) (leave func(), err error) {
+	if d.depth >= maxDepth {
+		return nil, fmt.Errorf("line %d: this refers to itself, or is nested too deeply", n.Line)
+	}
+	d.depth++
+	return func() { d.depth-- }, nil
 }
 
 func (d *document) list(n *yaml.Node, at place) ([]any, error) {

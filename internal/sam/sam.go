@@ -40,6 +40,8 @@ type Function struct {
 	Handler     string
 	// Architecture is "arm64" or "x86_64".
 	Architecture string
+	// Statements are what the function's role allows.
+	Statements []Statement
 }
 
 // Route is one route of the HTTP API.
