@@ -41,6 +41,7 @@ type document struct {
 	resources  []resource
 	byID       map[string]resource
 	depth      int // of nested resolutions, to notice circles
+	steps      int // resolutions so far, to end what would double for ever
 }
 
 // parameter is a parameter's value: text, or a list.

@@ -35,13 +35,20 @@ func (d *document) value(n *yaml.Node, at place) (any, error) {
 	return nil, at.errorf(n, "can't be read")
 }
 
-// maxDepth is deeper than any template needs; what goes deeper runs in a circle.
-const maxDepth = 100
+// A template within CloudFormation's own limits stays far below these. What
+// goes deeper runs in a circle; what takes more steps doubles at every level.
+const (
+	maxDepth = 100
+	maxSteps = 200_000
+)
 
 // enter counts a step down; leave takes it back.
 func (d *document) enter(n *yaml.Node) (leave func(), err error) {
 	if d.depth >= maxDepth {
 		return nil, fmt.Errorf("line %d: this refers to itself, or is nested too deeply", n.Line)
+	}
+	if d.steps++; d.steps > maxSteps {
+		return nil, fmt.Errorf("line %d: the template takes too many steps to resolve", n.Line)
 	}
 	d.depth++
 	return func() { d.depth-- }, nil
