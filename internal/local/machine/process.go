@@ -1,0 +1,128 @@
+package machine
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+)
+
+// marker is the environment variable by which a server's processes are found,
+// however often they forked and whatever session they moved to. Its value is
+// the server's directory.
+const marker = "DCM_LOCAL_SERVER"
+
+// process is a running agent and all that it started.
+type process struct {
+	cmd  *exec.Cmd
+	mark string
+	done chan struct{} // closed when the agent itself has ended
+	once sync.Once
+}
+
+// starter starts processes from one operating system thread that lives as long
+// as it does: on Linux a process asked to die with its parent dies with the
+// thread that made it, and Go's threads come and go.
+type starter struct {
+	work chan func()
+	once sync.Once
+}
+
+func newStarter() *starter {
+	s := &starter{work: make(chan func())}
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		for f := range s.work {
+			f()
+		}
+	}()
+	return s
+}
+
+func (s *starter) close() { s.once.Do(func() { close(s.work) }) }
+
+// start runs an agent as a process group of its own, its output appended to
+// the server's log.
+func (s *starter) start(command []string, v *server, environment ...string) (*process, error) {
+	log, err := os.OpenFile(v.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the agent's log: %w", err)
+	}
+	defer log.Close()
+	// A port of before would lead elsewhere by now.
+	_ = os.Remove(v.portFile())
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = v.root(), log, log
+	cmd.Env = append(surroundings(v), environment...)
+	cmd.SysProcAttr = processAttributes()
+	p := &process{cmd: cmd, mark: v.dir, done: make(chan struct{})}
+	started := make(chan error)
+	s.work <- func() { started <- cmd.Start() }
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start the agent: %w", err)
+	}
+	go func() {
+		defer close(p.done)
+		_ = cmd.Wait() // how it ended is in its log
+	}()
+	return p, nil
+}
+
+// surroundings is the environment that a server's processes begin with.
+func surroundings(v *server) []string {
+	home, temporary := filepath.Join(v.root(), "root"), filepath.Join(v.root(), "tmp")
+	for _, dir := range []string{home, temporary} {
+		_ = os.MkdirAll(dir, 0o700) // whoever needs it will say so
+	}
+	e := []string{marker + "=" + v.dir, "HOME=" + home, "TMPDIR=" + temporary}
+	for _, name := range []string{"PATH", "LANG", "LC_ALL", "SHELL", "USER", "LOGNAME"} {
+		if value, ok := os.LookupEnv(name); ok {
+			e = append(e, name+"="+value)
+		}
+	}
+	return e
+}
+
+func (p *process) id() int { return p.cmd.Process.Pid }
+
+func (p *process) alive() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// kill ends the agent and everything it started, and returns when they are
+// gone.
+func (p *process) kill() {
+	p.once.Do(func() {
+		strays := descendants(p.id())
+		_ = syscall.Kill(-p.id(), syscall.SIGKILL) // fails once they are gone
+		<-p.done
+		for _, id := range strays {
+			_ = syscall.Kill(id, syscall.SIGKILL)
+		}
+		killMarked(p.mark)
+	})
+}
+
+// removeDisk deletes a directory, also where a restored workspace holds
+// directories that its owner may not write.
+func removeDisk(dir string) error {
+	err := os.RemoveAll(dir)
+	if err == nil {
+		return nil
+	}
+	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			_ = os.Chmod(path, 0o700)
+		}
+		return nil
+	})
+	return os.RemoveAll(dir)
+}
