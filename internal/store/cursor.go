@@ -31,8 +31,9 @@ func (t *tenantStore) sealCursor(q dcm.VMQuery, p position) string {
 
 func (t *tenantStore) openCursor(q dcm.VMQuery) (position, error) {
 	const sumAndTime = cursorSumBytes + 8
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(q.Cursor)
-	if err != nil || len(raw) <= sumAndTime {
+	raw, err := base64.RawURLEncoding.DecodeString(q.Cursor)
+	// Encoded again it must be the same: the decoder overlooks line breaks.
+	if err != nil || len(raw) <= sumAndTime || base64.RawURLEncoding.EncodeToString(raw) != q.Cursor {
 		return position{}, badCursor()
 	}
 	sum, body := raw[:cursorSumBytes], raw[cursorSumBytes:]

@@ -12,9 +12,10 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
-// FinishVM is one transaction. With DropWorkspace the workspace's keys go
-// with it: a workspace that was never backed up has one at most, unless
-// somebody rotated it, which costs a second transaction.
+// FinishVM is one transaction. With DropWorkspace the workspace's key goes with
+// it. Should the workspace turn out to have been backed up, it is kept, and
+// should it have more keys than one, they all go: either costs a second
+// transaction.
 func (t *tenantStore) FinishVM(ctx context.Context, f dcm.Finish) error {
 	if !f.VM.Valid() {
 		return noVM()
@@ -23,8 +24,9 @@ func (t *tenantStore) FinishVM(ctx context.Context, f dcm.Finish) error {
 		return noWorkspace()
 	}
 	err := t.finish(ctx, f, 1)
-	if more, ok := errors.AsType[*moreKeys](err); ok {
-		err = t.finish(ctx, f, more.newest)
+	if other, ok := errors.AsType[*otherWorkspace](err); ok {
+		f.DropWorkspace = !other.backedUp
+		err = t.finish(ctx, f, other.keyVersion)
 	}
 	if err != nil {
 		return fmt.Errorf("finish VM %s: %w", f.VM, err)
@@ -84,24 +86,26 @@ func (t *tenantStore) drop(f dcm.Finish, keyVersions int) write {
 			if err := attributevalue.UnmarshalMap(current, &w); err != nil {
 				return fmt.Errorf("decode workspace: %w", err)
 			}
-			if w.ActiveVM == string(f.VM) && w.Generation == 0 && w.KeyVersion > keyVersions {
-				return &moreKeys{w.KeyVersion}
+			if w.ActiveVM != string(f.VM) {
+				return fmt.Errorf("the workspace is held by another VM: %w", dcm.ErrLostRace)
 			}
-			return fmt.Errorf("the workspace has a backup or is held by another VM: %w", dcm.ErrLostRace)
+			return &otherWorkspace{backedUp: w.Generation > 0, keyVersion: w.KeyVersion}
 		},
 	}
 }
 
-// moreKeys says that a workspace to drop has more keys than were to be
-// deleted with it.
-type moreKeys struct{ newest int }
-
-func (e *moreKeys) Error() string {
-	return fmt.Sprintf("the workspace has %d keys: %v", e.newest, dcm.ErrLostRace)
+// otherWorkspace says what a workspace to drop was found to be.
+type otherWorkspace struct {
+	backedUp   bool
+	keyVersion int
 }
 
-// Unwrap makes a key added between two tries a lost race.
-func (e *moreKeys) Unwrap() error { return dcm.ErrLostRace }
+func (e *otherWorkspace) Error() string {
+	return fmt.Sprintf("the workspace is backed up (%t) or has %d keys: %v", e.backedUp, e.keyVersion, dcm.ErrLostRace)
+}
+
+// Unwrap makes it a lost race should it have changed between two tries.
+func (e *otherWorkspace) Unwrap() error { return dcm.ErrLostRace }
 
 func (t *tenantStore) freeSlot() write {
 	counted := expression.Name(attrActiveVMs).GreaterThan(expression.Value(0))

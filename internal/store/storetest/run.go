@@ -1,0 +1,65 @@
+// Package storetest is what every implementation of dcm.Store must do: the
+// promises of the port, one scenario each, its races, and the attacks a tenant
+// could try on another.
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+// New makes an empty store. It is called once for every scenario.
+type New func(t *testing.T, clock dcm.Clock, defaults dcm.Quotas) dcm.Store
+
+// Quota is what the suite asks for as the default quota.
+const Quota = 3
+
+// Run runs the suite. Scenarios run in parallel.
+func Run(t *testing.T, newStore New) {
+	scenarios := []struct {
+		name string
+		run  func(*testing.T, *subject)
+	}{
+		{"launch context", launchContext},
+		{"create", create},
+		{"create refused", createRefused},
+		{"create idempotently", createIdempotently},
+		{"quota", quota},
+		{"resume", resume},
+		{"read back", readBack},
+		{"change", change},
+		{"change conditions", changeConditions},
+		{"change refused", changeRefused},
+		{"due", due},
+		{"list", list},
+		{"list filtered", listFiltered},
+		{"cursor", cursor},
+		{"bootstrap", bootstrap},
+		{"workspace keys", workspaceKeys},
+		{"generation", generation},
+		{"finish", finish},
+		{"finish and drop", finishAndDrop},
+		{"isolation", isolation},
+		{"race for a workspace", raceForWorkspace},
+		{"race for the quota", raceForQuota},
+		{"race for an idempotency key", raceForIdempotencyKey},
+		{"race to change", raceToChange},
+		{"race of stop and heartbeat", raceOfStopAndHeartbeat},
+		{"race to finish", raceToFinish},
+		{"race for a generation", raceForGeneration},
+		{"race to bind", raceToBind},
+	}
+	for _, s := range scenarios {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			clock := NewClock(Start())
+			s.run(t, &subject{Store: newStore(t, clock, dcm.Quotas{MaxConcurrentVMs: Quota}), clock: clock})
+		})
+	}
+}
+
+// Start is what the suite's clock shows at first: an odd instant, so that a
+// store that rounds is found out.
+func Start() time.Time { return time.Date(2026, 11, 24, 8, 30, 15, 123456789, time.UTC) }
