@@ -1,0 +1,128 @@
+package app
+
+import (
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/httpapi"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/lifecycle"
+)
+
+// App is one function's surroundings.
+type App struct {
+	Config Config
+	Clock  dcm.Clock
+	Random io.Reader
+	Log    *slog.Logger
+	Meter  dcm.Meter
+	HTTP   *http.Client
+
+	aws awsClients
+	// warmers are what a cold start does ahead of its first request.
+	warmers []warmer
+}
+
+// Options replace what a test or the local stack brings along. The zero value
+// is a Lambda's.
+type Options struct {
+	Function string
+	Getenv   func(string) string
+	Clock    dcm.Clock
+	Random   io.Reader
+	// Output takes log lines and metrics.
+	Output io.Writer
+	HTTP   *http.Client
+}
+
+// New reads the configuration. It calls nobody.
+func New(o Options) (*App, error) {
+	if o.Getenv == nil {
+		o.Getenv = os.Getenv
+	}
+	if o.Clock == nil {
+		o.Clock = dcm.SystemClock{}
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	if o.Output == nil {
+		o.Output = os.Stdout
+	}
+	if o.HTTP == nil {
+		o.HTTP = newHTTPClient()
+	}
+	config, err := ReadConfig(o.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	out := &lockedWriter{w: o.Output}
+	a := &App{
+		Config: config, Clock: o.Clock, Random: o.Random, HTTP: o.HTTP,
+		Log:   slog.New(slog.NewJSONHandler(out, nil)),
+		Meter: &meter{out: out, clock: o.Clock, installation: config.Installation, function: o.Function},
+	}
+	a.aws = newAWSClients(config, o.HTTP, o.Getenv, o.Clock)
+	return a, nil
+}
+
+// newHTTPClient makes the one client of a function. A Lambda serves one
+// request at a time, but that one may read several things at once.
+func newHTTPClient() *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 16
+	transport.IdleConnTimeout = 4 * time.Minute
+	transport.TLSHandshakeTimeout = 5 * time.Second
+	return &http.Client{Transport: transport, CheckRedirect: keepRedirect}
+}
+
+// keepRedirect answers a redirect as it is: following one would send a signed
+// request elsewhere.
+func keepRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// Build makes a function's handler.
+type Build func(*App) (lambda.Handler, error)
+
+// Endpoint makes the handler of an HTTP endpoint.
+func (a *App) Endpoint(e httpapi.Endpoint) lambda.Handler {
+	o := httpapi.Options{
+		Identity: httpapi.Identity{TenantClaim: a.Config.TenantClaim, DefaultPermissions: a.Config.DefaultPermissions},
+		Log:      a.Log,
+		APIURL:   a.Config.APIURL,
+	}
+	if e.Audience != "" {
+		o.Tokens = a.Tokens()
+	}
+	return lambda.NewHandler(httpapi.New(e, o))
+}
+
+// Common is what every phase of the lifecycle needs.
+func (a *App) Common() lifecycle.Common {
+	return lifecycle.Common{
+		Store: a.Store(), Clock: a.Clock, Log: a.Log, Meter: a.Meter, Installation: a.Config.Installation,
+	}
+}
+
+// Links says how VMs' URLs look.
+func (a *App) Links() api.Links { return api.Links{Scheme: a.Config.URLScheme, Port: a.Config.URLPort} }
+
+// lockedWriter keeps lines whole: the log and the meter share it.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+// Write writes one line.
+func (l *lockedWriter) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
+}

@@ -1,0 +1,89 @@
+// Package cloud builds the functions that call a provider or the DNS service.
+package cloud
+
+import (
+	"context"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/app"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/app/objects"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dns/cloudflare"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/lifecycle"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/provider/hetzner"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/sweep"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/tenancy"
+)
+
+// application names us to the services we call.
+const application = "devcontainer-manager"
+
+// VmsCreate builds vms-create.
+func VmsCreate(a *app.App) (lambda.Handler, error) {
+	accounts := accounts(a)
+	return a.Endpoint(api.VmsCreate(&lifecycle.Launcher{
+		Common: a.Common(),
+		Rules: dcm.LaunchRules{
+			Catalogue: a.Config.Sizes, DefaultProvider: a.Config.DefaultProvider,
+			AllowFileRepositories: a.Config.AllowFileRepositories,
+		},
+		Quotas: a.Config.Quotas, Accounts: accounts, Providers: providers(a), DNS: dns(a),
+		Sealer: a.Sealer(), Tokens: a.Tokens(), Releaser: releaser(a, accounts), Random: a.Random,
+		Image: a.Config.ServerImage, UserData: userData(a),
+	}, a.Links())), nil
+}
+
+// VmsDelete builds vms-delete.
+func VmsDelete(a *app.App) (lambda.Handler, error) {
+	return a.Endpoint(api.VmsDelete(&lifecycle.Stopper{
+		Common: a.Common(), Releaser: releaser(a, accounts(a)),
+	}, a.Links())), nil
+}
+
+// VmsCleanup builds vms-cleanup.
+func VmsCleanup(a *app.App) (lambda.Handler, error) {
+	return a.Endpoint(api.VmsCleanup(&lifecycle.Cleaner{
+		Common: a.Common(), Releaser: releaser(a, accounts(a)),
+	}, a.Links())), nil
+}
+
+// SweepVMs builds sweep-vms.
+func SweepVMs(a *app.App) (lambda.Handler, error) {
+	accounts := accounts(a)
+	s := &sweep.VMs{
+		Store: a.Store(), Clock: a.Clock, Log: a.Log, Meter: a.Meter,
+		Handler: &lifecycle.Overdue{
+			Common: a.Common(), Accounts: accounts, Providers: providers(a), Releaser: releaser(a, accounts),
+		},
+	}
+	return lambda.NewHandler(func(ctx context.Context) (sweep.Report, error) { return s.Run(ctx) }), nil
+}
+
+func releaser(a *app.App, accounts dcm.Accounts) *lifecycle.Releaser {
+	return &lifecycle.Releaser{
+		Common: a.Common(), Accounts: accounts, Providers: providers(a), DNS: dns(a), Storage: objects.Storage(a),
+	}
+}
+
+func providers(a *app.App) map[string]dcm.Provider {
+	return map[string]dcm.Provider{
+		hetzner.Name: hetzner.New(hetzner.Options{
+			Endpoint: a.Config.Endpoints.Hetzner, Application: application,
+		}),
+	}
+}
+
+func dns(a *app.App) dcm.DNS {
+	return cloudflare.New(cloudflare.Options{Endpoint: a.Config.Endpoints.Cloudflare, UserAgent: application})
+}
+
+// accounts serve every tenant with the platform's credentials.
+func accounts(a *app.App) dcm.Accounts {
+	return &tenancy.Platform{
+		Providers: map[string]tenancy.SecretSource{hetzner.Name: secretSource(a, a.Config.HetznerToken)},
+		DNSToken:  secretSource(a, a.Config.CloudflareToken),
+		ZoneID:    a.Config.ZoneID, BaseDomain: a.Config.BaseDomain, BucketName: a.Config.BucketName,
+	}
+}

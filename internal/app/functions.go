@@ -1,0 +1,28 @@
+package app
+
+import (
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/lifecycle"
+)
+
+// VmsGet builds vms-get.
+func VmsGet(a *App) (lambda.Handler, error) {
+	return a.Endpoint(api.VmsGet(a.Store(), a.Links())), nil
+}
+
+// VmsList builds vms-list.
+func VmsList(a *App) (lambda.Handler, error) {
+	return a.Endpoint(api.VmsList(a.Store(), a.Links())), nil
+}
+
+// WorkspacesGet builds workspaces-get.
+func WorkspacesGet(a *App) (lambda.Handler, error) {
+	return a.Endpoint(api.WorkspacesGet(a.Store())), nil
+}
+
+// VmsHeartbeat builds vms-heartbeat.
+func VmsHeartbeat(a *App) (lambda.Handler, error) {
+	return a.Endpoint(api.VmsHeartbeat(&lifecycle.Heart{Common: a.Common(), Tokens: a.Tokens()})), nil
+}

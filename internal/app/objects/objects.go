@@ -1,0 +1,63 @@
+// Package objects builds the functions that store or hand out backups: those
+// that link S3's client.
+package objects
+
+import (
+	"context"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/app"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/lifecycle"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/storage"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/tenancy"
+)
+
+// Storage is S3, by the function's own role.
+func Storage(a *app.App) *storage.Storage {
+	return storage.New(storage.Options{
+		Credentials: a.Credentials(), Region: a.Config.Region, Endpoint: a.Config.Endpoints.S3,
+		HTTPClient: a.HTTP, Clock: a.Clock,
+	})
+}
+
+// VmsBootstrap builds vms-bootstrap.
+func VmsBootstrap(a *app.App) (lambda.Handler, error) {
+	return a.Endpoint(api.VmsBootstrap(&lifecycle.Bootstrapper{
+		Common: a.Common(), Accounts: buckets(a), Storage: Storage(a), Sealer: a.Sealer(), Tokens: a.Tokens(),
+		Settings: lifecycle.AgentSettings{
+			Runtime: a.Config.Runtime, DefaultImage: a.Config.DefaultImage,
+			HeartbeatInterval: a.Config.HeartbeatInterval, BackupInterval: a.Config.BackupInterval,
+		},
+	})), nil
+}
+
+// VmsBackupStart builds vms-backup-start.
+func VmsBackupStart(a *app.App) (lambda.Handler, error) {
+	b := backups(a)
+	b.Sealer, b.Identities = a.Sealer(), identities{}
+	return a.Endpoint(api.VmsBackupStart(b)), nil
+}
+
+// VmsBackupParts builds vms-backup-parts.
+func VmsBackupParts(a *app.App) (lambda.Handler, error) {
+	return a.Endpoint(api.VmsBackupParts(backups(a))), nil
+}
+
+// VmsBackupComplete builds vms-backup-complete.
+func VmsBackupComplete(a *app.App) (lambda.Handler, error) {
+	return a.Endpoint(api.VmsBackupComplete(backups(a))), nil
+}
+
+func backups(a *app.App) *lifecycle.Backups {
+	return &lifecycle.Backups{Common: a.Common(), Accounts: buckets(a), Storage: Storage(a), Random: a.Random}
+}
+
+// buckets are accounts that only know buckets: these functions hold no
+// provider's credential and no DNS token.
+func buckets(a *app.App) dcm.Accounts {
+	none := func(context.Context) (dcm.Secret, error) { return dcm.Secret{}, nil }
+	return &tenancy.Platform{BucketName: a.Config.BucketName, DNSToken: none}
+}
