@@ -58,7 +58,8 @@ func classify(code string, status int) (dcm.ProviderKind, string) {
 		return dcm.KindRateLimited, "the storage asks to slow down"
 	case "RequestTimeTooSkewed", "RequestTimeout", "OperationAborted", "ConditionalRequestConflict":
 		return dcm.KindUnavailable, "the storage could not answer just now"
-	case "ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "AccountProblem":
+	case "ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "AccountProblem",
+		"XAdminUserNotFound": // versitygw's, with a 404
 		return dcm.KindAuth, "the storage refused the credentials"
 	case "EntityTooSmall", "EntityTooLarge", "InvalidPart", "InvalidPartOrder", "BadDigest":
 		return dcm.KindInvalid, "the storage refused the uploaded parts"

@@ -2,6 +2,10 @@ package storage
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -30,6 +34,14 @@ func (s *Storage) FindUploaded(ctx context.Context, b dcm.Bucket, u dcm.UploadRe
 	if err != nil {
 		return nil, err
 	}
+	held, err := find(ctx, client, op, b, u)
+	if held == nil || err != nil {
+		return nil, err
+	}
+	return &held.object, nil
+}
+
+func find(ctx context.Context, client *s3.Client, op string, b dcm.Bucket, u dcm.UploadRef) (*held, error) {
 	pages := s3.NewListObjectVersionsPaginator(client, &s3.ListObjectVersionsInput{
 		Bucket: aws.String(b.Name), Prefix: aws.String(u.Key),
 	})
@@ -42,9 +54,9 @@ func (s *Storage) FindUploaded(ctx context.Context, b dcm.Bucket, u dcm.UploadRe
 			return nil, failure(op, err)
 		}
 		versions, past := versionsOf(page.Versions, u.Key)
-		object, err := findAmong(ctx, client, op, b, u, versions)
-		if object != nil || err != nil || past {
-			return object, err
+		held, err := findAmong(ctx, client, op, b, u, versions)
+		if held != nil || err != nil || past {
+			return held, err
 		}
 	}
 	return nil, nil
@@ -63,9 +75,9 @@ func versionsOf(listed []types.ObjectVersion, key string) (ids []string, past bo
 	return ids, past
 }
 
-func findAmong(ctx context.Context, client *s3.Client, op string, b dcm.Bucket, u dcm.UploadRef, versions []string) (*dcm.StoredObject, error) {
+func findAmong(ctx context.Context, client *s3.Client, op string, b dcm.Bucket, u dcm.UploadRef, versions []string) (*held, error) {
 	for _, version := range versions {
-		object, id, err := head(ctx, client, b, u.Key, version)
+		held, err := head(ctx, client, b, u.Key, version)
 		if err != nil {
 			// A version can vanish between the list and the look.
 			if e := failure(op, err); e.Kind != dcm.KindNotFound {
@@ -73,23 +85,51 @@ func findAmong(ctx context.Context, client *s3.Client, op string, b dcm.Bucket, 
 			}
 			continue
 		}
-		if id == u.BackupID {
-			return &object, nil
+		if held.backupID == u.BackupID {
+			return &held, nil
 		}
 	}
 	return nil, nil
 }
 
-// head reads an object's size and backup id, without its content.
-func head(ctx context.Context, client *s3.Client, b dcm.Bucket, key, version string) (dcm.StoredObject, dcm.BackupID, error) {
-	input := &s3.HeadObjectInput{Bucket: aws.String(b.Name), Key: aws.String(key)}
+// held is what the storage says it holds.
+type held struct {
+	object   dcm.StoredObject
+	backupID dcm.BackupID
+	// sha256 is the object's checksum in lower-case hex, "" if the storage
+	// does not tell. composite says that it surely is over the parts'
+	// digests; without that it is worth something only if it matches.
+	sha256    string
+	composite bool
+}
+
+// head reads what is known of an object, without its content.
+func head(ctx context.Context, client *s3.Client, b dcm.Bucket, key, version string) (held, error) {
+	input := &s3.HeadObjectInput{Bucket: aws.String(b.Name), Key: aws.String(key), ChecksumMode: types.ChecksumModeEnabled}
 	if version != "" {
 		input.VersionId = aws.String(version)
 	}
 	out, err := client.HeadObject(ctx, input)
 	if err != nil {
-		return dcm.StoredObject{}, "", err
+		return held{}, err
 	}
-	object := dcm.StoredObject{Key: key, VersionID: version, SizeBytes: aws.ToInt64(out.ContentLength)}
-	return object, dcm.BackupID(out.Metadata[backupIDKey]), nil
+	if version == "" {
+		version = versionOf(out.VersionId)
+	}
+	h := held{
+		object:   dcm.StoredObject{Key: key, VersionID: version, SizeBytes: aws.ToInt64(out.ContentLength)},
+		backupID: dcm.BackupID(out.Metadata[backupIDKey]),
+	}
+	h.sha256, h.composite = readChecksum(aws.ToString(out.ChecksumSHA256))
+	return h, nil
+}
+
+// readChecksum reads base64, or base64-parts, which is a composite.
+func readChecksum(checksum string) (sum string, composite bool) {
+	text, _, composite := strings.Cut(checksum, "-")
+	raw, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(raw) != sha256.Size {
+		return "", false
+	}
+	return hex.EncodeToString(raw), composite
 }

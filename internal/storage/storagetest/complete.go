@@ -17,6 +17,8 @@ func completeChecks() []check {
 		{"a missing part is noticed, and can still be sent", noticesMissingPart},
 		{"a gap between parts is noticed", noticesGap},
 		{"wrong totals complete nothing", refusesWrongTotals},
+		{"a wrong digest is refused", refusesWrongDigest},
+		{"a wrong digest completes nothing", wrongDigestCompletesNothing},
 		{"completing twice answers the same object", completesTwice},
 		{"completing after a lost answer answers the same object", completesAfterLostAnswer},
 		{"a completed upload is found by its backup id", findsUploaded},
@@ -52,11 +54,9 @@ func refusesWrongTotals(t *testing.T, e *env) {
 	u := e.start(t, b)
 	e.uploadAll(t, u, b)
 	for name, spoil := range map[string]func(*dcm.UploadTotals){
-		"a part less":    func(u *dcm.UploadTotals) { u.Parts-- },
-		"a part more":    func(u *dcm.UploadTotals) { u.Parts++ },
-		"a byte more":    func(u *dcm.UploadTotals) { u.SizeBytes++ },
-		"another digest": func(u *dcm.UploadTotals) { u.PartsSHA256 = strings.Repeat("0", 64) },
-		"no digest":      func(u *dcm.UploadTotals) { u.PartsSHA256 = "" },
+		"a part less": func(u *dcm.UploadTotals) { u.Parts-- },
+		"a part more": func(u *dcm.UploadTotals) { u.Parts++ },
+		"a byte more": func(u *dcm.UploadTotals) { u.SizeBytes++ },
 	} {
 		totals := b.totals()
 		spoil(&totals)
@@ -65,6 +65,33 @@ func refusesWrongTotals(t *testing.T, e *env) {
 	}
 	if object, err := e.storage.FindUploaded(ctx, e.bucket, u); object != nil || err != nil {
 		t.Errorf("after refusals FindUploaded: got %+v, %v", object, err)
+	}
+	e.complete(t, u, b)
+}
+
+func refusesWrongDigest(t *testing.T, e *env) {
+	b := newBackup(t, partBytes, 100)
+	u := e.start(t, b)
+	e.uploadAll(t, u, b)
+	totals := b.totals()
+	totals.PartsSHA256 = strings.Repeat("0", 64)
+	for _, try := range []string{"first", "second"} {
+		_, err := e.storage.CompleteUpload(context.Background(), e.bucket, u, totals)
+		wantKind(t, try+" try", err, dcm.KindInvalid)
+	}
+}
+
+func wrongDigestCompletesNothing(t *testing.T, e *env) {
+	ctx := context.Background()
+	b := newBackup(t, partBytes, 100)
+	u := e.start(t, b)
+	e.uploadAll(t, u, b)
+	totals := b.totals()
+	totals.PartsSHA256 = ""
+	_, err := e.storage.CompleteUpload(ctx, e.bucket, u, totals)
+	wantKind(t, "no digest", err, dcm.KindInvalid)
+	if object, err := e.storage.FindUploaded(ctx, e.bucket, u); object != nil || err != nil {
+		t.Errorf("FindUploaded: got %+v, %v", object, err)
 	}
 	e.complete(t, u, b)
 }

@@ -20,6 +20,7 @@ func uploadChecks() []check {
 		{"a part sent again replaces the first", replacesPart},
 		{"the highest part number is accepted", acceptsHighestNumber},
 		{"an aborted upload is gone", abortsUpload},
+		{"an aborted upload takes no more parts", refusesPartsAfterAbort},
 		{"a small object is put", putsObject},
 	}
 }
@@ -115,12 +116,21 @@ func abortsUpload(t *testing.T, e *env) {
 			t.Fatalf("AbortUpload: %v", err)
 		}
 	}
-	refused(t, "a part of an aborted upload", e.send(t, e.presign(t, e.storage, u, 1, b.parts[0]), b.parts[0]))
 	_, err := e.storage.CompleteUpload(ctx, e.bucket, u, b.totals())
 	wantKind(t, "completing an aborted upload", err, dcm.KindNotFound)
 	if object, err := e.storage.FindUploaded(ctx, e.bucket, u); object != nil || err != nil {
 		t.Errorf("FindUploaded: got %+v, %v", object, err)
 	}
+}
+
+func refusesPartsAfterAbort(t *testing.T, e *env) {
+	b := newBackup(t, 1000)
+	u := e.start(t, b)
+	signed := e.presign(t, e.storage, u, 1, b.parts[0])
+	if err := e.storage.AbortUpload(context.Background(), e.bucket, u); err != nil {
+		t.Fatalf("AbortUpload: %v", err)
+	}
+	refused(t, "a part of an aborted upload", e.send(t, signed, b.parts[0]))
 }
 
 func putsObject(t *testing.T, e *env) {
