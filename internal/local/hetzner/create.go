@@ -62,6 +62,9 @@ func (s *Server) createServer(c *call) error {
 func (s *Server) create(c *call, q createRequest) (map[string]any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.life.Err() != nil {
+		return nil, errorOf("maintenance")
+	}
 	s.reap(c.project)
 	v, err := s.order(c.project, q)
 	if err != nil {
@@ -116,7 +119,9 @@ func (s *Server) order(p *project, q createRequest) (*server, error) {
 		Labels: map[string]string{}, kind: k, place: place, image: picture, userData: q.UserData,
 	}
 	maps.Copy(v.Labels, q.Labels)
-	v.IPv4, v.IPv6 = s.nextAddresses()
+	if !s.private {
+		v.IPv4, v.IPv6 = s.nextAddresses()
+	}
 	p.servers[v.ID] = v
 	return v, nil
 }

@@ -41,7 +41,7 @@ func (s *Server) boot(v *server) {
 		return
 	}
 	info := ServerInfo{
-		ID: idText(v.ID), Name: v.Name, IPv4: v.IPv4.String(), IPv6: v.hostIPv6().String(),
+		ID: idText(v.ID), Name: v.Name, IPv4: v.ip(), IPv6: v.hostIPv6(),
 		Labels: v.Labels, UserData: v.userData,
 	}
 	ctx, cancel := context.WithCancel(s.life)

@@ -9,6 +9,7 @@ package hetzner
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -63,6 +64,8 @@ type Server struct {
 	stock    map[offer]int
 	lastID   int64
 	lastIP   uint32
+	// private is whether new servers go without public addresses.
+	private bool
 }
 
 // project is one Hetzner project: nothing in it is visible from another.
@@ -117,6 +120,14 @@ func (s *Server) SetStock(serverType, location string, count int) {
 	s.stock[offer{serverType, location}] = count
 }
 
+// SetPrivate makes the servers ordered from now on have no public addresses, as
+// the API allows; or has them again.
+func (s *Server) SetPrivate(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.private = on
+}
+
 // ServerState is one server, as /_local/state shows it.
 type ServerState struct {
 	ID      string            `json:"id"`
@@ -136,7 +147,7 @@ func (s *Server) State() []ServerState {
 		s.reap(p)
 		for _, v := range p.servers {
 			list = append(list, ServerState{
-				ID: idText(v.ID), Project: name, Name: v.Name, Labels: v.Labels, IP: v.IPv4.String(), Status: s.status(v),
+				ID: idText(v.ID), Project: name, Name: v.Name, Labels: maps.Clone(v.Labels), IP: v.ip(), Status: s.status(v),
 			})
 		}
 	}

@@ -49,7 +49,36 @@ func sortByID(list []ServerState) {
 	})
 }
 
-func (v *server) hostIPv6() netip.Addr { return v.IPv6.Addr().Next() }
+// ip is the IPv4 address, "" without one.
+func (v *server) ip() string {
+	if !v.IPv4.IsValid() {
+		return ""
+	}
+	return v.IPv4.String()
+}
+
+// hostIPv6 is the address that images configure, "" without a network.
+func (v *server) hostIPv6() string {
+	if !v.IPv6.IsValid() {
+		return ""
+	}
+	return v.IPv6.Addr().Next().String()
+}
+
+// publicNet is null for each address that isn't there.
+func (v *server) publicNet() map[string]any {
+	net := map[string]any{"ipv4": nil, "ipv6": nil, "floating_ips": []any{}, "firewalls": []any{}}
+	if v.IPv4.IsValid() {
+		net["ipv4"] = map[string]any{
+			"id": v.ID + 1_000_000, "ip": v.IPv4.String(), "blocked": false,
+			"dns_ptr": "static." + v.IPv4.String() + ".clients.your-server.de",
+		}
+	}
+	if v.IPv6.IsValid() {
+		net["ipv6"] = map[string]any{"id": v.ID + 2_000_000, "ip": v.IPv6.String(), "blocked": false, "dns_ptr": []any{}}
+	}
+	return net
+}
 
 // reap forgets the servers whose deletion is over. It needs the lock.
 func (s *Server) reap(p *project) {
@@ -172,14 +201,7 @@ func (s *Server) deleteServer(c *call) error {
 func (s *Server) body(v *server) map[string]any {
 	return map[string]any{
 		"id": v.ID, "name": v.Name, "status": s.status(v), "created": v.Created.Format(time.RFC3339),
-		"public_net": map[string]any{
-			"ipv4": map[string]any{
-				"id": v.ID + 1_000_000, "ip": v.IPv4.String(), "blocked": false,
-				"dns_ptr": "static." + v.IPv4.String() + ".clients.your-server.de",
-			},
-			"ipv6":         map[string]any{"id": v.ID + 2_000_000, "ip": v.IPv6.String(), "blocked": false, "dns_ptr": []any{}},
-			"floating_ips": []any{}, "firewalls": []any{},
-		},
+		"public_net":  v.publicNet(),
 		"private_net": []any{}, "server_type": v.kind.body(s.stock), "location": v.place.body(), "image": v.image.body(),
 		"iso": nil, "rescue_enabled": false, "locked": v.Status == statusDeleting, "backup_window": nil,
 		"outgoing_traffic": nil, "ingoing_traffic": nil, "included_traffic": 20 << 40,

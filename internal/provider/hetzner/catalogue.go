@@ -93,7 +93,10 @@ func (p *Provider) Check(ctx context.Context, c dcm.Credential) (dcm.CredentialR
 		return dcm.CredentialReport{}, callError(op, response, err)
 	}
 	_, response, err = client.Server.DeleteWithResult(ctx, &hcloud.Server{ID: absentID})
-	if err == nil || hcloud.IsError(err, hcloud.ErrorCodeNotFound) {
+	if err == nil {
+		return dcm.CredentialReport{}, incomplete(op)
+	}
+	if hcloud.IsError(err, hcloud.ErrorCodeNotFound) {
 		return dcm.CredentialReport{CanWrite: true}, nil
 	}
 	if hcloud.IsError(err, hcloud.ErrorCodeForbidden, tokenReadonly) {
