@@ -1,0 +1,87 @@
+package store_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/store"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/store/storetest"
+)
+
+// stub is an API that answers what it is told, for failures that no stand-in
+// can be made to have. Calls that a test does not expect panic.
+type stub struct {
+	store.API
+	query    func(*dynamodb.QueryInput) (*dynamodb.QueryOutput, error)
+	batchGet func(*dynamodb.BatchGetItemInput) (*dynamodb.BatchGetItemOutput, error)
+	update   func(*dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error)
+	transact func(*dynamodb.TransactWriteItemsInput) error
+}
+
+func (s stub) Query(_ context.Context, in *dynamodb.QueryInput, _ ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
+	return s.query(in)
+}
+
+func (s stub) BatchGetItem(_ context.Context, in *dynamodb.BatchGetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
+	return s.batchGet(in)
+}
+
+func (s stub) UpdateItem(_ context.Context, in *dynamodb.UpdateItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+	return s.update(in)
+}
+
+func (s stub) TransactWriteItems(_ context.Context, in *dynamodb.TransactWriteItemsInput, _ ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
+	return &dynamodb.TransactWriteItemsOutput{}, s.transact(in)
+}
+
+// acme is the store of one tenant on an API.
+func acme(api store.API) dcm.TenantStore { return open(api, "table").Tenant("acme") }
+
+func open(api store.API, table string) *store.Store {
+	return store.New(api, store.Options{
+		Table: table, Clock: storetest.NewClock(storetest.Start()), DefaultQuotas: dcm.Quotas{MaxConcurrentVMs: 10},
+	})
+}
+
+const (
+	someVM        dcm.VMID        = "vm-aaaaaaaaaa"
+	someWorkspace dcm.WorkspaceID = "ws-aaaaaaaaaa"
+)
+
+// someIntent is a launch of acme's with an idempotency key.
+func someIntent() dcm.Intent {
+	now := storetest.Start()
+	return dcm.Intent{
+		VM: storetest.FullVM(someVM, someWorkspace, "acme", now),
+		Workspace: dcm.Workspace{
+			ID: someWorkspace, TenantID: "acme", CreatedAt: now, UpdatedAt: now, ActiveVM: someVM, CreatedBy: someVM,
+		},
+		NewWorkspace:  true,
+		Idempotency:   &dcm.Idempotency{Key: "key", VM: someVM, ExpiresAt: now.Add(time.Hour)},
+		DefaultQuotas: dcm.Quotas{MaxConcurrentVMs: 10},
+	}
+}
+
+// cancelled is DynamoDB's refusal of a transaction, a reason for each write.
+func cancelled(codes ...string) error {
+	e := &types.TransactionCanceledException{Message: aws.String("Transaction cancelled, please refer cancellation reasons")}
+	for _, code := range codes {
+		e.CancellationReasons = append(e.CancellationReasons, types.CancellationReason{Code: aws.String(code)})
+	}
+	return e
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
