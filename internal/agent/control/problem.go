@@ -71,7 +71,9 @@ type unreachable struct {
 }
 
 // Error says what was asked and what failed.
-func (u *unreachable) Error() string { return "reach the control plane, " + u.path + ": " + u.err.Error() }
+func (u *unreachable) Error() string {
+	return "reach the control plane, " + u.path + ": " + u.err.Error()
+}
 
 // Unwrap returns the cause.
 func (u *unreachable) Unwrap() error { return u.err }
