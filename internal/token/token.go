@@ -1,171 +1,178 @@
-// Package token issues and verifies the VMs' tokens: JWTs signed with ES256
-// (RFC 7518) by a KMS key that never leaves KMS.
+// Package token issues and verifies the VMs' tokens: ES256 JWTs signed by a
+// KMS key that never leaves KMS.
+//
+// Verifying costs no call once the key's public half is known. It accepts one
+// algorithm, one key, one issuer and one audience, and says the same of
+// everything else: a caller learns nothing from which check failed.
 package token
 
 import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/sha256"
-	"crypto/x509"
-	"encoding/asn1"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"math/big"
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
-	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
-// API is what is used of KMS.
-type API interface {
+// Leeway is how far clocks may differ; AWS's differ by less.
+const Leeway = 5 * time.Second
+
+// maxTokenBytes bounds what is parsed: ours have under 600.
+const maxTokenBytes = 4096
+
+// KMS is what tokens need of KMS.
+type KMS interface {
 	Sign(context.Context, *kms.SignInput, ...func(*kms.Options)) (*kms.SignOutput, error)
 	GetPublicKey(context.Context, *kms.GetPublicKeyInput, ...func(*kms.Options)) (*kms.GetPublicKeyOutput, error)
 }
 
 // Options configure Tokens.
 type Options struct {
-	// KeyID is an ECC_NIST_P256 signing key.
+	KMS KMS
+	// KeyID is the ECC_NIST_P256 key: an id, an ARN or an alias.
 	KeyID string
-	// Installation is the issuer.
+	// Installation is every token's issuer.
 	Installation string
-	Clock        dcm.Clock
+	// Clock decides what has expired. Nil is the system's.
+	Clock dcm.Clock
 }
 
-// Tokens is a dcm.Tokens. It asks for the public key once.
+// Tokens is a dcm.Tokens. It is safe for concurrent use.
 type Tokens struct {
-	api     API
 	options Options
+	// kid names the key without telling its ARN.
+	kid string
 
-	mu  sync.Mutex
-	key *ecdsa.PublicKey
+	mu     sync.Mutex
+	public *ecdsa.PublicKey
 }
 
 var _ dcm.Tokens = (*Tokens)(nil)
 
-// New makes Tokens. It calls nobody.
-func New(api API, o Options) *Tokens { return &Tokens{api: api, options: o} }
+// New makes Tokens. It calls nobody; see Warm.
+func New(o Options) *Tokens {
+	if o.Clock == nil {
+		o.Clock = dcm.SystemClock{}
+	}
+	sum := sha256.Sum256([]byte(o.KeyID))
+	return &Tokens{options: o, kid: hex.EncodeToString(sum[:8])}
+}
 
-// leeway is how far two of our own clocks may differ.
-const leeway = 30 * time.Second
-
-// maxTokenBytes is far above any token we issue.
-const maxTokenBytes = 4096
-
-// claims are a token's claims in JSON.
+// claims are a token's, on the wire.
 type claims struct {
 	jwt.RegisteredClaims
 	Tenant dcm.TenantID `json:"tenant_id"`
 }
 
-// Issue signs a token. One KMS call.
+// Issue signs a token: one KMS call. A zero IssuedAt is now. Times are cut to
+// seconds. Every error is a *dcm.Error of CodeInternal.
 func (t *Tokens) Issue(ctx context.Context, c dcm.TokenClaims) (dcm.Secret, error) {
-	unsigned := jwt.NewWithClaims(jwt.SigningMethodES256, claims{
+	if c.IssuedAt.IsZero() {
+		c.IssuedAt = t.options.Clock.Now()
+	}
+	if err := checkClaims(c); err != nil {
+		return dcm.Secret{}, internal(fmt.Errorf("issue a token: %w", err))
+	}
+	token := jwt.NewWithClaims(kmsSigning{}, claims{
 		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer: t.options.Installation, Subject: string(c.VM), Audience: jwt.ClaimStrings{string(c.Audience)},
-			IssuedAt: jwt.NewNumericDate(c.IssuedAt), ExpiresAt: jwt.NewNumericDate(c.ExpiresAt),
+			Issuer:    t.options.Installation,
+			Audience:  jwt.ClaimStrings{string(c.Audience)},
+			Subject:   string(c.VM),
+			IssuedAt:  jwt.NewNumericDate(c.IssuedAt),
+			NotBefore: jwt.NewNumericDate(c.IssuedAt),
+			ExpiresAt: jwt.NewNumericDate(c.ExpiresAt),
 		},
 		Tenant: c.Tenant,
 	})
-	text, err := unsigned.SigningString()
+	token.Header["kid"] = t.kid
+	text, err := token.SignedString(signer{ctx: ctx, kms: t.options.KMS, keyID: t.options.KeyID})
 	if err != nil {
-		return dcm.Secret{}, fmt.Errorf("encode a token for %s: %w", c.VM, err)
+		return dcm.Secret{}, internal(fmt.Errorf("sign a token: %w", err))
 	}
-	digest := sha256.Sum256([]byte(text))
-	out, err := t.api.Sign(ctx, &kms.SignInput{
-		KeyId: aws.String(t.options.KeyID), Message: digest[:], MessageType: types.MessageTypeDigest,
-		SigningAlgorithm: types.SigningAlgorithmSpecEcdsaSha256,
-	})
-	if err != nil {
-		return dcm.Secret{}, fmt.Errorf("sign a token for %s: %w", c.VM, err)
-	}
-	signature, err := rawSignature(out.Signature)
-	if err != nil {
-		return dcm.Secret{}, fmt.Errorf("sign a token for %s: %w", c.VM, err)
-	}
-	return dcm.NewSecret(text + "." + unsigned.EncodeSegment(signature)), nil
+	return dcm.NewSecret(text), nil
 }
 
-// rawSignature turns KMS's DER into what a JWT holds: r and s, 32 bytes each.
-func rawSignature(der []byte) ([]byte, error) {
-	var s struct{ R, S *big.Int }
-	if rest, err := asn1.Unmarshal(der, &s); err != nil || len(rest) != 0 {
-		return nil, errors.New("the signature is not an ECDSA signature")
-	}
-	if s.R.Sign() <= 0 || s.S.Sign() <= 0 || s.R.BitLen() > 256 || s.S.BitLen() > 256 {
-		return nil, errors.New("the signature is not of curve P-256")
-	}
-	raw := make([]byte, 64)
-	s.R.FillBytes(raw[:32])
-	s.S.FillBytes(raw[32:])
-	return raw, nil
-}
-
-// Verify returns the claims of a genuine token. No KMS call but the first.
+// Verify returns a token's claims. CodeUnauthenticated, always with the same
+// message: it is not one of ours for this audience, now. CodeInternal: the
+// public key could not be fetched, so that nothing can be said of the token.
 func (t *Tokens) Verify(ctx context.Context, token dcm.Secret, a dcm.Audience) (dcm.TokenClaims, error) {
-	key, err := t.publicKey(ctx)
-	if err != nil {
-		return dcm.TokenClaims{}, err
-	}
 	if len(token.Reveal()) > maxTokenBytes {
-		return dcm.TokenClaims{}, refuse(errors.New("it is too long"))
+		return dcm.TokenClaims{}, unauthenticated(fmt.Errorf("the token has %d bytes", len(token.Reveal())))
+	}
+	public, err := t.publicKey(ctx)
+	if err != nil {
+		return dcm.TokenClaims{}, internal(err)
 	}
 	var c claims
-	_, err = jwt.ParseWithClaims(token.Reveal(), &c,
-		func(*jwt.Token) (any, error) { return key, nil },
-		jwt.WithValidMethods([]string{jwt.SigningMethodES256.Alg()}),
-		jwt.WithIssuer(t.options.Installation), jwt.WithAudience(string(a)),
-		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(leeway),
-		jwt.WithTimeFunc(t.options.Clock.Now), jwt.WithStrictDecoding(),
-	)
+	parsed, err := t.parser(a).ParseWithClaims(token.Reveal(), &c, t.keyFor(public))
 	if err != nil {
-		return dcm.TokenClaims{}, refuse(err)
+		return dcm.TokenClaims{}, unauthenticated(err)
 	}
-	vm := dcm.VMID(c.Subject)
-	if !vm.Valid() || !c.Tenant.Valid() || len(c.Audience) != 1 || c.IssuedAt == nil {
-		return dcm.TokenClaims{}, refuse(errors.New("its claims are not those of a VM"))
+	if !parsed.Valid || len(c.Audience) != 1 || c.IssuedAt == nil {
+		return dcm.TokenClaims{}, unauthenticated(errors.New("the token's claims are not complete"))
 	}
-	return dcm.TokenClaims{
-		Audience: a, Tenant: c.Tenant, VM: vm, IssuedAt: c.IssuedAt.Time, ExpiresAt: c.ExpiresAt.Time,
-	}, nil
+	verified := dcm.TokenClaims{
+		Audience: a, Tenant: c.Tenant, VM: dcm.VMID(c.Subject), IssuedAt: c.IssuedAt.Time.UTC(), ExpiresAt: c.ExpiresAt.Time.UTC(),
+	}
+	if err := checkClaims(verified); err != nil {
+		return dcm.TokenClaims{}, unauthenticated(err)
+	}
+	return verified, nil
 }
 
-// refuse is the one answer to every bad token. The cause is for the log, and
-// golang-jwt's causes do not repeat the token.
-func refuse(cause error) error {
+func (t *Tokens) parser(a dcm.Audience) *jwt.Parser {
+	return jwt.NewParser(
+		jwt.WithValidMethods([]string{jwt.SigningMethodES256.Alg()}),
+		jwt.WithIssuer(t.options.Installation),
+		jwt.WithAudience(string(a)),
+		jwt.WithExpirationRequired(),
+		jwt.WithNotBeforeRequired(),
+		jwt.WithIssuedAt(),
+		jwt.WithLeeway(Leeway),
+		jwt.WithTimeFunc(t.options.Clock.Now),
+		jwt.WithStrictDecoding(),
+	)
+}
+
+// keyFor refuses headers that ask for more than we do.
+func (t *Tokens) keyFor(public *ecdsa.PublicKey) jwt.Keyfunc {
+	return func(token *jwt.Token) (any, error) {
+		if kid, _ := token.Header["kid"].(string); kid != t.kid {
+			return nil, errors.New("the token names another key")
+		}
+		if _, critical := token.Header["crit"]; critical {
+			return nil, errors.New("the token has critical extensions")
+		}
+		return public, nil
+	}
+}
+
+func checkClaims(c dcm.TokenClaims) error {
+	switch {
+	case c.Audience != dcm.AudienceBootstrap && c.Audience != dcm.AudienceVM:
+		return fmt.Errorf("the audience %q is not one of ours", c.Audience)
+	case !c.VM.Valid():
+		return fmt.Errorf("the subject %q is not a VM's id", c.VM)
+	case !c.Tenant.Valid():
+		return fmt.Errorf("the tenant id %q is not one", c.Tenant)
+	case !c.ExpiresAt.After(c.IssuedAt):
+		return errors.New("the token expires before it is issued")
+	}
+	return nil
+}
+
+func unauthenticated(cause error) error {
 	return dcm.Errorf(dcm.CodeUnauthenticated, "the token is not valid").WithCause(cause)
 }
 
-// Warm fetches the public key ahead of the first request.
-func (t *Tokens) Warm(ctx context.Context) error {
-	_, err := t.publicKey(ctx)
-	return err
-}
-
-// publicKey fetches the key once. A failed fetch is not kept.
-func (t *Tokens) publicKey(ctx context.Context) (*ecdsa.PublicKey, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.key != nil {
-		return t.key, nil
-	}
-	out, err := t.api.GetPublicKey(ctx, &kms.GetPublicKeyInput{KeyId: aws.String(t.options.KeyID)})
-	if err != nil {
-		return nil, fmt.Errorf("fetch the tokens' public key: %w", err)
-	}
-	parsed, err := x509.ParsePKIXPublicKey(out.PublicKey)
-	if err != nil {
-		return nil, fmt.Errorf("parse the tokens' public key: %w", err)
-	}
-	key, ok := parsed.(*ecdsa.PublicKey)
-	if !ok || key.Curve.Params().BitSize != 256 {
-		return nil, errors.New("the tokens' public key is not of curve P-256")
-	}
-	t.key = key
-	return key, nil
+func internal(cause error) error {
+	return dcm.Errorf(dcm.CodeInternal, "tokens are not available").WithCause(cause)
 }

@@ -1,0 +1,168 @@
+// Package ssm is the local stack's stand-in for the SSM Parameter Store:
+// reading parameters, over SSM's own JSON protocol, for real SDK clients.
+package ssm
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+const maxBodyBytes = 1 << 20
+
+// Options configure a Server.
+type Options struct {
+	// Clock dates parameters. Nil is the system's.
+	Clock dcm.Clock
+	// Parameters are the SecureStrings there are, by name.
+	Parameters map[string]dcm.Secret
+}
+
+// Server is an SSM endpoint. It is safe for concurrent use.
+type Server struct {
+	modified   float64
+	parameters map[string]dcm.Secret
+}
+
+var _ http.Handler = (*Server)(nil)
+
+// New makes a Server with the parameters given.
+func New(o Options) *Server {
+	if o.Clock == nil {
+		o.Clock = dcm.SystemClock{}
+	}
+	return &Server{modified: float64(o.Clock.Now().Unix()), parameters: maps.Clone(o.Parameters)}
+}
+
+// Parameters lists the names of the parameters.
+func (s *Server) Parameters() []string { return slices.Sorted(maps.Keys(s.parameters)) }
+
+// Operation returns the name SSM's API gives to what r asks for, such as
+// GetParameter, or "" if it is none.
+func Operation(r *http.Request) string {
+	name, ok := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "AmazonSSM.")
+	if !ok {
+		return ""
+	}
+	return name
+}
+
+// ServeHTTP serves one call.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Name           string
+		Names          []string
+		WithDecryption bool
+	}
+	d := json.NewDecoder(io.LimitReader(r.Body, maxBodyBytes))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&in); err != nil {
+		writeFault(w, "ValidationException", fmt.Sprintf("the local stack can't read the request: %v", err))
+		return
+	}
+	switch Operation(r) {
+	case "GetParameter":
+		p, ok := s.parameter(in.Name, in.WithDecryption)
+		if !ok {
+			writeFault(w, "ParameterNotFound", "")
+			return
+		}
+		writeJSON(w, http.StatusOK, map[string]parameter{"Parameter": p})
+	case "GetParameters":
+		s.getParameters(w, in.Names, in.WithDecryption)
+	default:
+		writeFault(w, "UnknownOperationException", fmt.Sprintf("the local stack does not implement %q", Operation(r)))
+	}
+}
+
+type parameter struct {
+	Name             string
+	Type             string
+	Value            string
+	Version          int
+	ARN              string
+	DataType         string
+	LastModifiedDate float64
+}
+
+// parameter reads one. Without decryption a SecureString shows no value.
+func (s *Server) parameter(name string, decrypt bool) (parameter, bool) {
+	secret, ok := s.parameters[name]
+	if !ok {
+		return parameter{}, false
+	}
+	p := parameter{
+		Name: name, Type: "SecureString", Value: "encrypted", Version: 1, DataType: "text", LastModifiedDate: s.modified,
+		ARN: "arn:aws:ssm:eu-central-1:000000000000:parameter/" + strings.TrimPrefix(name, "/"),
+	}
+	if decrypt {
+		p.Value = secret.Reveal()
+	}
+	return p, true
+}
+
+// maxNames is SSM's limit on one GetParameters.
+const maxNames = 10
+
+func (s *Server) getParameters(w http.ResponseWriter, names []string, decrypt bool) {
+	if len(names) < 1 || len(names) > maxNames {
+		writeFault(w, "ValidationException", fmt.Sprintf("between 1 and %d names are asked for at once", maxNames))
+		return
+	}
+	out := struct {
+		Parameters        []parameter
+		InvalidParameters []string
+	}{[]parameter{}, []string{}}
+	for _, name := range names {
+		if p, ok := s.parameter(name, decrypt); ok {
+			out.Parameters = append(out.Parameters, p)
+		} else {
+			out.InvalidParameters = append(out.InvalidParameters, name)
+		}
+	}
+	writeJSON(w, http.StatusOK, out)
+}
+
+// WriteError answers with an SSM error of this code, as the real service
+// would render it. An empty code is InternalServerError.
+func WriteError(w http.ResponseWriter, _ *http.Request, code string) {
+	if code == "" {
+		code = "InternalServerError"
+	}
+	writeFault(w, code, "injected by the local stack")
+}
+
+func writeFault(w http.ResponseWriter, code, message string) {
+	status := http.StatusBadRequest
+	switch code {
+	case "InternalServerError", "InternalFailure":
+		status = http.StatusInternalServerError
+	case "ServiceUnavailable":
+		status = http.StatusServiceUnavailable
+	}
+	w.Header().Set("X-Amzn-ErrorType", code)
+	writeJSON(w, status, map[string]string{"__type": code, "message": message})
+}
+
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	text, err := json.Marshal(body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	w.Header().Set("X-Amzn-RequestId", rand.Text())
+	w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(text)), 10))
+	w.WriteHeader(status)
+	_, _ = w.Write(text)
+}
