@@ -1,0 +1,154 @@
+# make help lists the targets. Everything fetched lands in $(CACHE), outside
+# the checkout; everything built in dist/ and .aws-sam/.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+ROOT  := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/devcontainer-manager
+FUNCTIONS := $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))
+
+# How a function and the agent are built, everywhere: by sam build, for the
+# checks of the real binaries, and for the benchmarks. The same sources give
+# the same bytes. lambda.norpc leaves net/rpc out, which is 5 MB.
+REPRODUCIBLE   := -trimpath -buildvcs=false -ldflags '-s -w -buildid='
+BUILD_FUNCTION := CGO_ENABLED=0 GOOS=linux go build $(REPRODUCIBLE) -tags lambda.norpc
+BUILD_AGENT    := CGO_ENABLED=0 GOOS=linux go build $(REPRODUCIBLE)
+HOST_ARCH      := $(shell go env GOHOSTARCH 2>/dev/null)
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# The Python tools live in a folder named after what they are pinned to.
+PYTHON := $(CACHE)/python-$(shell cksum < $(ROOT)/.ci/python/requirements.txt | cut -d' ' -f1)
+
+# need: fails with a clear word if a command is missing.
+need = @command -v $(1) >/dev/null || { echo "make $@: needs $(1)$(if $(2), ($(2)))" >&2; exit 1; }
+
+.PHONY: help
+help: ## this list
+	@awk -F':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+##@ Use
+
+.PHONY: run
+run: ## the whole system on this machine; PORT=7070 (needs npm once)
+	@echo "devcontainer-manager: preparing the local stack"
+	@$(MAKE) --no-print-directory web
+	@echo "building the agent and the local stack (the first time takes a minute)"
+	@$(MAKE) --no-print-directory dist/agent/$(HOST_ARCH)
+	@go build -o dist/local ./infra/local
+	@exec dist/local
+
+.PHONY: web
+web: ## fetch xterm.js for the terminal page (needs npm)
+	@internal/agent/gateway/web/fetch.sh
+
+##@ Check
+
+.PHONY: test
+test: web ## every test that needs nothing but Go (under 2 minutes)
+	go test ./...
+
+.PHONY: race
+race: web ## the same under the race detector (needs a C compiler)
+	go test -race ./...
+
+.PHONY: fmt
+fmt: ## format the Go code
+	gofmt -w $$(git ls-files -co --exclude-standard '*.go')
+
+.PHONY: fmt-check
+fmt-check: ## fail if some Go code is not formatted
+	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; fi
+
+.PHONY: vet
+vet: ## go vet
+	go vet ./...
+
+.PHONY: staticcheck
+staticcheck: ## staticcheck, pinned
+	go run $(STATICCHECK) ./...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME each (5s)
+	@.ci/fuzz.sh $(or $(FUZZTIME),5s)
+
+.PHONY: lint-template
+lint-template: $(PYTHON)/complete ## cfn-lint and sam validate (needs python3)
+	$(PYTHON)/bin/cfn-lint --non-zero-exit-code informational template.yaml infra/*.yaml
+	SAM_CLI_TELEMETRY=0 $(PYTHON)/bin/sam validate --lint --region eu-central-1
+	SAM_CLI_TELEMETRY=0 $(PYTHON)/bin/sam validate --region eu-central-1 --config-env production
+
+.PHONY: conformance
+conformance: ## the adapters' suites against DynamoDB Local, moto and versitygw (needs java, mvn, python3)
+	$(call need,java,17 or newer)
+	$(call need,mvn)
+	$(call need,python3)
+	@.ci/conformance.sh
+
+.PHONY: functions-check
+functions-check: ## every function's real binary answers its events/
+	DCM_EVERY_EVENT=1 go test -count=1 -v ./infra/replay
+
+.PHONY: e2e
+e2e: web ## the main job in a browser (needs chromium)
+	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "make e2e: needs chromium" >&2; exit 1; }
+	DCM_TEST_BROWSER=$$(command -v chromium || command -v chromium-browser || command -v google-chrome) go test -count=1 -v -run Browser ./infra/local/...
+
+.PHONY: bench
+bench: functions-host ## start times of the functions; the agent's speed and memory
+	go run ./infra/bench -functions dist/functions/$(HOST_ARCH)
+	go run ./internal/agent/backup/bench
+
+.PHONY: check
+check: fmt-check vet staticcheck test lint-template functions-check ## what to run before a commit
+
+##@ Build and deploy
+
+.PHONY: build
+build: $(PYTHON)/complete agent ## every function for arm64 with sam build, and the agent (needs python3)
+	SAM_CLI_TELEMETRY=0 $(PYTHON)/bin/sam build
+
+.PHONY: deploy
+deploy: build ## deploy to AWS; PROFILE=default or production (needs aws and credentials)
+	$(call need,aws,the AWS command line)
+	@.ci/deploy.sh $(PYTHON)/bin/sam $(or $(PROFILE),default) $(SAM_ARGS)
+
+.PHONY: agent
+agent: dist/agent/amd64 dist/agent/arm64 ## the agent for amd64 and arm64
+
+.PHONY: dist/agent/amd64 dist/agent/arm64
+dist/agent/amd64 dist/agent/arm64: web
+	@mkdir -p $@
+	@GOARCH=$(@F) $(BUILD_AGENT) -o $@/dcm-agent-linux-$(@F) ./cloudinit/agent
+
+.PHONY: functions functions-host
+functions: $(FUNCTIONS:%=dist/functions/arm64/%) ## every function for arm64, without SAM
+functions-host: $(FUNCTIONS:%=dist/functions/$(HOST_ARCH)/%) ## every function for this machine
+
+.PHONY: $(foreach a,amd64 arm64,$(FUNCTIONS:%=dist/functions/$(a)/%))
+dist/functions/arm64/%:
+	@GOARCH=arm64 $(BUILD_FUNCTION) -o $@/bootstrap ./functions/$*
+dist/functions/amd64/%:
+	@GOARCH=amd64 $(BUILD_FUNCTION) -o $@/bootstrap ./functions/$*
+
+# sam build calls this per function, by logical id: VmsCreateFunction is
+# functions/vms-create.
+build-%Function:
+	@cd $(ROOT) && GOARCH=arm64 $(BUILD_FUNCTION) -o "$(ARTIFACTS_DIR)/bootstrap" \
+		"./functions/$$(awk '{ gsub(/[A-Z]/, "-&"); print substr(tolower($$0), 2) }' <<< '$*')"
+
+##@ Clean up
+
+.PHONY: clean
+clean: ## remove what was built; what was fetched stays in the cache
+	rm -rf dist .aws-sam internal/agent/gateway/web/assets/*
+
+$(PYTHON)/complete: $(ROOT)/.ci/python/requirements.txt
+	$(call need,python3)
+	@echo "installing aws-sam-cli and cfn-lint into $(PYTHON) (a minute, once)"
+	@rm -rf $(PYTHON)
+	@python3 -m venv $(PYTHON) || { echo "make $@: python3 has no venv module (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@$(PYTHON)/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@

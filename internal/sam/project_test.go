@@ -1,0 +1,199 @@
+package sam_test
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/sam"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/store"
+)
+
+// Routes that API Gateway lets everyone call: the function itself verifies the
+// VM's token. Adding one here is a security decision.
+var vmRoutes = []string{
+	"POST /vms/{id}/backups",
+	"POST /vms/{id}/backups/{backupId}/complete",
+	"POST /vms/{id}/backups/{backupId}/parts",
+	"POST /vms/{id}/bootstrap",
+	"POST /vms/{id}/cleanup",
+	"POST /vms/{id}/heartbeat",
+}
+
+func TestRoutesWithoutAuthorizer(t *testing.T) {
+	t.Parallel()
+	var open []string
+	for _, r := range mustProject(t).Routes {
+		if r.Authorizer == nil {
+			open = append(open, r.Key())
+		} else if r.Authorizer.Issuer != "https://issuer.test" {
+			t.Errorf("%s trusts %s", r.Key(), r.Authorizer.Issuer)
+		}
+	}
+	slices.Sort(open)
+	if !slices.Equal(open, vmRoutes) {
+		t.Errorf("routes without an authorizer are\n%s\nwant\n%s", strings.Join(open, "\n"), strings.Join(vmRoutes, "\n"))
+	}
+}
+
+// One function has one name, in every place that lists functions.
+func TestFunctionsAreTheSameEverywhere(t *testing.T) {
+	t.Parallel()
+	template := mustProject(t)
+	var declared []string
+	for _, f := range template.Functions {
+		declared = append(declared, f.Name)
+		if want := logicalID(f.Name); f.LogicalID != want {
+			t.Errorf("%s is called %s, want %s", f.Dir, f.LogicalID, want)
+		}
+		if want := "functions/" + f.Name; f.Dir != want {
+			t.Errorf("%s is built from %s, want %s", f.LogicalID, f.Dir, want)
+		}
+		if f.Environment["FUNCTION_NAME"] != f.Name {
+			t.Errorf("%s calls itself %q in its metrics", f.Name, f.Environment["FUNCTION_NAME"])
+		}
+	}
+	slices.Sort(declared)
+	for _, folder := range []string{"functions", "events"} {
+		if found := mustFolders(t, folder); !slices.Equal(found, declared) {
+			t.Errorf("%s/ has\n%v\ntemplate.yaml has\n%v", folder, found, declared)
+		}
+	}
+}
+
+func TestEveryFunctionIsReached(t *testing.T) {
+	t.Parallel()
+	template := mustProject(t)
+	reached := map[string]int{}
+	for _, r := range template.Routes {
+		reached[r.Function]++
+	}
+	for _, s := range template.Schedules {
+		reached[s.Function]++
+	}
+	for _, f := range template.Functions {
+		if reached[f.Name] != 1 {
+			t.Errorf("%s has %d routes and schedules, want 1", f.Name, reached[f.Name])
+		}
+		if f.Runtime != "provided.al2023" || f.Architecture != "arm64" || f.MemoryMB != 256 {
+			t.Errorf("%s runs on %s %s with %d MB", f.Name, f.Runtime, f.Architecture, f.MemoryMB)
+		}
+	}
+}
+
+func TestTableIsTheStores(t *testing.T) {
+	t.Parallel()
+	table, schema := mustProject(t).Table("Table"), store.TableSchema()
+	if table == nil {
+		t.Fatal("template.yaml has no Table")
+	}
+	if !reflect.DeepEqual(table.Attributes, schema.Attributes) {
+		t.Errorf("attributes are %v, the store wants %v", table.Attributes, schema.Attributes)
+	}
+	if want := (sam.KeySchema{Hash: schema.HashKey, Range: schema.RangeKey}); table.Key != want {
+		t.Errorf("key is %v, the store wants %v", table.Key, want)
+	}
+	if table.TTLAttribute != schema.TTLAttribute {
+		t.Errorf("TTL attribute is %q, the store wants %q", table.TTLAttribute, schema.TTLAttribute)
+	}
+	var wanted []sam.Index
+	for _, i := range schema.Indexes {
+		wanted = append(wanted, sam.Index{Name: i.Name, Key: sam.KeySchema{Hash: i.HashKey, Range: i.RangeKey}, Projection: i.Projection})
+	}
+	if !reflect.DeepEqual(table.Indexes, wanted) {
+		t.Errorf("indexes are %+v, the store wants %+v", table.Indexes, wanted)
+	}
+	if !table.PointInTime || !table.DeletionProtection {
+		t.Error("the table can be lost: no point-in-time recovery or no deletion protection")
+	}
+}
+
+// No statement reaches beyond this installation's own resources, and only the
+// functions that talk to a provider can read its token.
+func TestRolesAreNarrow(t *testing.T) {
+	t.Parallel()
+	providers := []string{"sweep-vms", "vms-cleanup", "vms-create", "vms-delete"}
+	var readers []string
+	for _, f := range mustProject(t).Functions {
+		if len(f.Statements) == 0 {
+			t.Errorf("%s may do nothing", f.Name)
+		}
+		for _, s := range f.Statements {
+			for _, a := range s.Actions {
+				if strings.Contains(a, "*") {
+					t.Errorf("%s: %s allows %s", f.Name, s.ID, a)
+				}
+			}
+			for _, r := range s.Resources {
+				if strings.Count(r, ":") < 5 || strings.HasSuffix(r, ":*") || strings.HasSuffix(r, ":::*") {
+					t.Errorf("%s: %s allows all of %s", f.Name, s.ID, r)
+				}
+			}
+			if slices.Contains(s.Actions, "ssm:GetParameter") {
+				readers = append(readers, f.Name)
+			}
+		}
+		_, hasToken := f.Environment["HCLOUD_TOKEN_PARAMETER"]
+		if want := slices.Contains(providers, f.Name); hasToken != want {
+			t.Errorf("%s is told the provider token's name: %v, want %v", f.Name, hasToken, want)
+		}
+	}
+	slices.Sort(readers)
+	if !slices.Equal(readers, providers) {
+		t.Errorf("%v may read the platform's secrets, want %v", readers, providers)
+	}
+}
+
+func TestEveryFunctionHasAnAlarm(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root, "infra", "monitoring.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range mustProject(t).Functions {
+		name := strings.TrimSuffix(f.LogicalID, "Function") + "Failures:"
+		if !strings.Contains(string(text), name) || strings.Count(string(text), `"${Prefix}-`+f.Name+`"`) != 2 {
+			t.Errorf("infra/monitoring.yaml has no %s with errors and throttles of %s", name, f.Name)
+		}
+	}
+}
+
+const root = "../.."
+
+func mustProject(t *testing.T) *sam.Template {
+	t.Helper()
+	template, err := sam.Load(filepath.Join(root, "template.yaml"), sam.Options{Parameters: map[string]string{
+		"BaseDomain": "example.test", "CloudflareZoneId": "zone", "JwtIssuer": "https://issuer.test",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return template
+}
+
+func mustFolders(t *testing.T, folder string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join(root, folder))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+// logicalID turns vms-create into VmsCreateFunction.
+func logicalID(name string) string {
+	var b strings.Builder
+	for word := range strings.SplitSeq(name, "-") {
+		b.WriteString(strings.ToUpper(word[:1]) + word[1:])
+	}
+	return b.String() + "Function"
+}
