@@ -50,9 +50,10 @@ type Options struct {
 	Observe func(Observation)
 }
 
-// Observation is one answered call.
+// Observation is one answered call. At is when it arrived.
 type Observation struct {
 	Function   string
+	At         time.Time
 	Path       map[string]string
 	StatusCode int
 }
@@ -107,7 +108,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.body = body
 	status := g.invoke(w, c)
 	if g.options.Observe != nil {
-		g.options.Observe(Observation{Function: c.route.Function, Path: c.parameters, StatusCode: status})
+		g.options.Observe(Observation{Function: c.route.Function, At: c.at, Path: c.parameters, StatusCode: status})
 	}
 }
 

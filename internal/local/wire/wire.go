@@ -91,3 +91,12 @@ func (x *Wire) arrive(service, operation string) (Fault, bool) {
 	}
 	return Fault{}, false
 }
+
+// Forget starts counting anew.
+func (x *Wire) Forget() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, operations := range x.calls {
+		clear(operations)
+	}
+}

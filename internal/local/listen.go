@@ -1,0 +1,47 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/apigateway"
+)
+
+// listeners are the stack's HTTP servers, all on loopback.
+type listeners struct {
+	logger  *slog.Logger
+	servers []*http.Server
+}
+
+// serve starts a server on a port, 0 for any, and returns its port.
+func (l *listeners) serve(name string, port int, h http.Handler) (int, error) {
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return 0, fmt.Errorf("listen for %s: %w", name, err)
+	}
+	s := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: apigateway.MaxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(l.logger.With("server", name).Handler(), slog.LevelWarn),
+	}
+	l.servers = append(l.servers, s)
+	go func() {
+		if err := s.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			l.logger.Error("a server ended", "server", name, "error", err)
+		}
+	}()
+	return listener.Addr().(*net.TCPAddr).Port, nil
+}
+
+// close drops every connection.
+func (l *listeners) close() {
+	for _, s := range l.servers {
+		_ = s.Close() // what cannot be closed is closed
+	}
+}
+
+func loopback(port int) string { return "http://127.0.0.1:" + strconv.Itoa(port) }

@@ -1,0 +1,54 @@
+package local
+
+import (
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+// Functions builds the handler of one function from its environment and a
+// clock; its log goes to output. registry.Function is the real one.
+type Functions func(name string, getenv func(string) string, clock dcm.Clock, output io.Writer) (lambda.Handler, error)
+
+// Options set up a stack.
+type Options struct {
+	// Template is the path of template.yaml. Required.
+	Template string
+	// Functions builds the functions. Required.
+	Functions Functions
+	// AgentBinary is the path of the agent for this machine. Required.
+	AgentBinary string
+	// Port and EdgePort are the API's and the VMs' ports; 0 for any.
+	Port     int
+	EdgePort int
+	// Dir is where everything is kept while the stack runs; "" for a new
+	// temporary directory.
+	Dir string
+	// HeartbeatInterval is how often agents call; 0 for two seconds, because
+	// nobody pays for a call here.
+	HeartbeatInterval time.Duration
+	// Environment overrides the functions' environment.
+	Environment map[string]string
+	// FunctionOutput takes the functions' log lines; nil for a file in Dir.
+	FunctionOutput io.Writer
+	// Progress is told in a few words what is being done. It may be nil.
+	Progress func(string)
+	Logger   *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	if o.HeartbeatInterval == 0 {
+		o.HeartbeatInterval = 2 * time.Second
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}

@@ -1,0 +1,151 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdkdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/cloudflare"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/dynamodb"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/hetzner"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/issuer"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/kms"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/machine"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/s3"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/ssm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/wire"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/store"
+)
+
+// What the stand-ins know from the start. None of it is a secret: it opens
+// nothing but this stack.
+const (
+	tableName                = "dcm-local"
+	bucketName               = "dcm-local"
+	dataKeyID                = "00000000-0000-0000-0000-00000000da7a"
+	tokenKeyID               = "00000000-0000-0000-0000-0000000070ce"
+	region                   = "eu-central-1"
+	accessKeyID              = "AKIDLOCAL"
+	secretAccessKey          = "local-secret-access-key"
+	hetznerToken             = "local-hetzner-token"
+	cloudflareToken          = "local-cloudflare-token"
+	hetznerTokenParameter    = "/local/hetzner-token"
+	cloudflareTokenParameter = "/local/cloudflare-token"
+	zoneID                   = "00000000000000000000000000000001"
+	baseDomain               = "localhost"
+	audience                 = "devcontainer-manager"
+	tenantClaim              = "tenant_id"
+)
+
+// services are the stand-ins, and where they listen.
+type services struct {
+	wire       *wire.Wire
+	dynamodb   *dynamodb.Server
+	kms        *kms.Server
+	s3         *s3.Server
+	ssm        *ssm.Server
+	hetzner    *hetzner.Server
+	cloudflare *cloudflare.Server
+	machines   *machine.Machines
+	issuer     *issuer.Issuer
+
+	urls map[string]string // by the service's name
+}
+
+func newServices(o Options, dir string, clock *Clock) (*services, error) {
+	for _, name := range []string{"servers", "objects"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			return nil, fmt.Errorf("make directories: %w", err)
+		}
+	}
+	i, err := issuer.New(issuer.Options{Clock: clock, Audience: audience, TenantClaim: tenantClaim})
+	if err != nil {
+		return nil, err
+	}
+	machines := machine.New(machine.Options{
+		Dir: filepath.Join(dir, "servers"), Environment: []string{"DCM_LOCAL_CLOCK=" + clock.path}, Logger: o.Logger,
+	})
+	return &services{
+		wire:     wire.New(),
+		dynamodb: dynamodb.New(dynamodb.Options{Clock: clock}),
+		kms:      kms.New(kms.Options{Clock: clock, Keys: map[string]kms.Spec{dataKeyID: kms.Symmetric, tokenKeyID: kms.ECCP256}}),
+		s3: s3.New(s3.Options{
+			Clock: clock, Keys: map[string]dcm.Secret{accessKeyID: dcm.NewSecret(secretAccessKey)},
+			Buckets: []string{bucketName}, Dir: filepath.Join(dir, "objects"),
+		}),
+		ssm: ssm.New(ssm.Options{Clock: clock, Parameters: map[string]dcm.Secret{
+			hetznerTokenParameter: dcm.NewSecret(hetznerToken), cloudflareTokenParameter: dcm.NewSecret(cloudflareToken),
+		}}),
+		hetzner: hetzner.New(hetzner.Options{
+			Clock: clock, Tokens: map[string]hetzner.Token{hetznerToken: {}}, Machine: machines, Logger: o.Logger,
+		}),
+		cloudflare: cloudflare.New(cloudflare.Options{
+			Clock: clock, Zones: map[string]string{zoneID: baseDomain}, Tokens: map[string]cloudflare.Token{cloudflareToken: {}},
+		}),
+		machines: machines, issuer: i, urls: map[string]string{},
+	}, nil
+}
+
+// serve puts every stand-in behind the wire, on a port of its own.
+func (s *services) serve(l *listeners) error {
+	behind := []wire.Service{
+		{Name: "dynamodb", Handler: s.dynamodb, Operation: dynamodb.Operation, WriteError: dynamodb.WriteError, DefaultCode: "InternalServerError"},
+		{Name: "kms", Handler: s.kms, Operation: kms.Operation, WriteError: kms.WriteError, DefaultCode: "KMSInternalException"},
+		{Name: "s3", Handler: s.s3, Operation: s3.Operation, WriteError: s3.WriteError, DefaultCode: "InternalError"},
+		{Name: "ssm", Handler: s.ssm, Operation: ssm.Operation, WriteError: ssm.WriteError, DefaultCode: "InternalServerError"},
+		{Name: "hetzner", Handler: s.hetzner, Operation: hetzner.Operation, WriteError: hetzner.WriteError, DefaultCode: "unavailable"},
+		{Name: "cloudflare", Handler: s.cloudflare, Operation: cloudflare.Operation, WriteError: cloudflare.WriteError, DefaultCode: "503"},
+	}
+	for _, b := range behind {
+		if err := s.listen(l, b.Name, s.wire.Wrap(b)); err != nil {
+			return err
+		}
+	}
+	if err := s.listen(l, "issuer", s.issuer); err != nil {
+		return err
+	}
+	s.issuer.SetURL(s.urls["issuer"])
+	return nil
+}
+
+func (s *services) listen(l *listeners, name string, h http.Handler) error {
+	port, err := l.serve(name, 0, h)
+	s.urls[name] = loopback(port)
+	return err
+}
+
+// createTable makes the table, as CloudFormation does on AWS.
+func (s *services) createTable(ctx context.Context) error {
+	client := sdkdynamodb.New(sdkdynamodb.Options{
+		Region: region, BaseEndpoint: aws.String(s.urls["dynamodb"]),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: accessKeyID, SecretAccessKey: secretAccessKey}, nil
+		}),
+	})
+	schema := store.TableSchema()
+	if _, err := client.CreateTable(ctx, schema.CreateTable(tableName)); err != nil {
+		return fmt.Errorf("create the table: %w", err)
+	}
+	if _, err := client.UpdateTimeToLive(ctx, schema.EnableTTL(tableName)); err != nil {
+		return fmt.Errorf("create the table: %w", err)
+	}
+	return nil
+}
+
+// close ends what runs behind the stand-ins: servers first, so that nobody
+// calls any more.
+func (s *services) close() error {
+	s.hetzner.Close()
+	err := s.machines.Close()
+	s.wire.Close()
+	if closed := s.s3.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
