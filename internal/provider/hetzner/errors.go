@@ -47,9 +47,6 @@ func bareKind(response *hcloud.Response, err error) (dcm.ProviderKind, string) {
 			return dcm.KindAuth, "Hetzner refused the API token"
 		}
 	}
-	if strings.Contains(err.Error(), "authorization token contains invalid characters") {
-		return dcm.KindAuth, "the Hetzner API token contains characters that no token has"
-	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return dcm.KindUnavailable, "Hetzner did not answer in time"
 	}

@@ -13,6 +13,7 @@ package hetzner
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/hetznercloud/hcloud-go/v2/hcloud"
@@ -80,6 +81,9 @@ func (p *Provider) client(op string, c dcm.Credential) (*hcloud.Client, error) {
 	if c.Token.IsZero() {
 		return nil, &dcm.ProviderError{Kind: dcm.KindAuth, Op: op, Message: "there is no Hetzner API token"}
 	}
+	if !headerText(c.Token.Reveal()) {
+		return nil, &dcm.ProviderError{Kind: dcm.KindAuth, Op: op, Message: "the Hetzner API token contains characters that no token has"}
+	}
 	return hcloud.NewClient(
 		hcloud.WithEndpoint(p.endpoint),
 		hcloud.WithToken(c.Token.Reveal()),
@@ -87,4 +91,9 @@ func (p *Provider) client(op string, c dcm.Credential) (*hcloud.Client, error) {
 		hcloud.WithApplication(p.application, p.version),
 		hcloud.WithRetryOpts(hcloud.RetryOpts{MaxRetries: 0}),
 	), nil
+}
+
+// headerText reports whether text can be sent in a header: visible ASCII only.
+func headerText(text string) bool {
+	return !strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' })
 }

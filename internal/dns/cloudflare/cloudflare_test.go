@@ -1,0 +1,175 @@
+package cloudflare_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dns/cloudflare"
+)
+
+// against returns the adapter before an API that answers by f.
+func against(t *testing.T, f http.HandlerFunc) *cloudflare.DNS {
+	t.Helper()
+	server := httptest.NewServer(f)
+	t.Cleanup(server.Close)
+	return cloudflare.New(cloudflare.Options{Endpoint: server.URL + "/client/v4", UserAgent: "dcm/test"})
+}
+
+func answer(status int, contentType, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+func wantKind(t *testing.T, err error, want dcm.ProviderKind) {
+	t.Helper()
+	if dcm.KindOf(err) != want {
+		t.Errorf("got %v, want kind %s", err, want)
+	}
+}
+
+func addresses(ipv6 string) []dcm.DNSRecord {
+	return dcm.AddressRecords("vm-a.vm.example.com", "198.51.100.7", ipv6, "dcm/one/acme/vm-a")
+}
+
+func TestWhatIsSent(t *testing.T) {
+	t.Parallel()
+	var path, agent, token string
+	var sent map[string]any
+	d := against(t, func(w http.ResponseWriter, r *http.Request) {
+		path, agent, token = r.Method+" "+r.URL.Path, r.UserAgent(), r.Header.Get("Authorization")
+		sent = nil
+		if err := json.NewDecoder(r.Body).Decode(&sent); err != nil {
+			t.Error(err)
+		}
+		answer(500, "application/json", `{"errors": [{"code": 1, "message": "no"}]}`)(w, r)
+	})
+	z := zone(zoneID, "hunter2")
+	_, err := d.Publish(t.Context(), z, addresses(""))
+	wantKind(t, err, dcm.KindUnavailable)
+	one := map[string]any{
+		"name": "*.vm-a.vm.example.com", "type": "A", "content": "198.51.100.7", "ttl": 60.0, "proxied": false, "comment": "dcm/one/acme/vm-a",
+	}
+	if path != "POST /client/v4/zones/"+zoneID+"/dns_records" || fmt.Sprint(sent) != fmt.Sprint(one) {
+		t.Errorf("%s was sent %v", path, sent)
+	}
+	if agent != "dcm/test" || token != "Bearer hunter2" {
+		t.Errorf("agent %q, authorization %q", agent, token)
+	}
+	_, err = d.Publish(t.Context(), z, addresses("2001:db8::7"))
+	wantKind(t, err, dcm.KindUnavailable)
+	two := map[string]any{
+		"name": "*.vm-a.vm.example.com", "type": "AAAA", "content": "2001:db8::7", "ttl": 60.0, "proxied": false, "comment": "dcm/one/acme/vm-a",
+	}
+	if path != "POST /client/v4/zones/"+zoneID+"/dns_records/batch" || fmt.Sprint(sent) != fmt.Sprint(map[string]any{"posts": []any{one, two}}) {
+		t.Errorf("%s was sent %v", path, sent)
+	}
+}
+
+// What isn't Cloudflare's own word proves nothing.
+func TestStrangeAnswers(t *testing.T) {
+	t.Parallel()
+	const html, js = "text/html", "application/json"
+	for _, c := range []struct {
+		name string
+		api  http.HandlerFunc
+		want dcm.ProviderKind
+	}{
+		{"a 404 page", answer(404, html, "<h1>not found</h1>"), dcm.KindUnavailable},
+		{"a 404 in JSON of somebody else's", answer(404, js, `{"message": "no such route"}`), dcm.KindUnavailable},
+		{"a 404 that is a JSON list", answer(404, js, `[]`), dcm.KindUnavailable},
+		{"a 502 page", answer(502, html, "bad gateway"), dcm.KindUnavailable},
+		{"a 429 page", answer(429, html, "slow down"), dcm.KindRateLimited},
+		{"a 403 page", answer(403, html, "you are a robot"), dcm.KindAuth},
+		{"success without content", answer(200, js, `{}`), dcm.KindUnavailable},
+		{"success that isn't", answer(200, js, `{"success": false, "errors": [{"code": 81044, "message": "x"}], "result": null}`), dcm.KindUnavailable},
+		{"success in HTML", answer(200, html, "<h1>welcome</h1>"), dcm.KindUnavailable},
+		{"half an answer", answer(200, js, `{"result": {"id": "4`), dcm.KindUnavailable},
+		{"a redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, dcm.KindUnavailable},
+		{"no answer", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, dcm.KindUnavailable},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d, z := against(t, c.api), zone(zoneID, "hunter2")
+			for _, ipv6 := range []string{"", "2001:db8::7"} {
+				ids, err := d.Publish(t.Context(), z, addresses(ipv6))
+				wantKind(t, err, c.want)
+				if ids != nil {
+					t.Errorf("published as %v", ids)
+				}
+			}
+			found, err := d.Find(t.Context(), z, "dcm/", true)
+			wantKind(t, err, c.want)
+			if found != nil {
+				t.Errorf("found %v", found)
+			}
+			wantKind(t, d.Withdraw(t.Context(), z, "abc"), c.want)
+		})
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{
+		"": 0, "soon": 0, "-4": 0, "7": 7 * time.Second, "1.2": 2 * time.Second, "99999999999": 0,
+		"Tue, 24 Nov 2026 06:01:30 GMT": 90 * time.Second, "Tue, 24 Nov 2026 05:00:00 GMT": 0,
+	} {
+		d := against(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Date", "Tue, 24 Nov 2026 06:00:00 GMT")
+			w.Header().Set("Retry-After", text)
+			answer(429, "application/json", `{"errors": [{"code": 971, "message": "wait"}]}`)(w, r)
+		})
+		e, ok := errors.AsType[*dcm.ProviderError](d.Withdraw(t.Context(), zone(zoneID, "hunter2"), "abc"))
+		if !ok || e.Kind != dcm.KindRateLimited || e.RetryAfter != want {
+			t.Errorf("%q: %+v", text, e)
+		}
+	}
+}
+
+// A record that goes between two pages shifts another over the edge.
+func TestAListThatMoves(t *testing.T) {
+	t.Parallel()
+	page := func(pages, total int, ids ...string) string {
+		var records []string
+		for _, id := range ids {
+			records = append(records, fmt.Sprintf(`{"id": %q, "name": "%s.example.com", "type": "A", "content": "198.51.100.7", "ttl": 60, "comment": "dcm/one"}`, id, id))
+		}
+		return fmt.Sprintf(`{"success": true, "result": [%s], "result_info": {"page": 1, "per_page": 2, "total_count": %d, "total_pages": %d}}`,
+			strings.Join(records, ","), total, pages)
+	}
+	serve := func(t *testing.T, pages ...string) (*cloudflare.DNS, *atomic.Int32) {
+		var calls atomic.Int32
+		return against(t, func(w http.ResponseWriter, r *http.Request) {
+			n := int(calls.Add(1))
+			answer(200, "application/json", pages[min(n, len(pages))-1])(w, r)
+		}), &calls
+	}
+	t.Run("is begun again", func(t *testing.T) {
+		t.Parallel()
+		d, calls := serve(t, page(2, 4, "a", "b"), page(2, 3, "d"), page(2, 3, "b", "c"), page(2, 3, "d"))
+		found, err := d.Find(t.Context(), zone(zoneID, "hunter2"), "dcm/", true)
+		if err != nil || len(found) != 3 || calls.Load() != 4 {
+			t.Errorf("%d records, %v, %d calls", len(found), err, calls.Load())
+		}
+	})
+	t.Run("is given up in the end", func(t *testing.T) {
+		t.Parallel()
+		d, calls := serve(t, page(1, 2, "a"))
+		found, err := d.Find(t.Context(), zone(zoneID, "hunter2"), "dcm/", true)
+		wantKind(t, err, dcm.KindUnavailable)
+		if found != nil || calls.Load() != 3 {
+			t.Errorf("%d records, %d calls", len(found), calls.Load())
+		}
+	})
+}
