@@ -91,15 +91,17 @@ func (o *writeOptions) conditional(a *action, update *string) (*expression.Updat
 	return u, p.Finish()
 }
 
+// putAction leaves what depends on the indexes to the decision: a transaction
+// is cancelled for it, not refused.
 func (t *table) putAction(item attribute.Item) (*action, error) {
-	if err := t.check(item); err != nil {
+	if err := t.schema.checkItem(item); err != nil {
 		return nil, err
 	}
 	if item.Size() > attribute.MaxItemBytes {
 		return nil, invalid("Item size has exceeded the maximum allowed size")
 	}
 	return &action{table: t, key: t.schema.of(item),
-		next: func(attribute.Item) (attribute.Item, error) { return item, nil }}, nil
+		next: func(attribute.Item) (attribute.Item, error) { return item, t.check(item) }}, nil
 }
 
 func (t *table) deleteAction(key attribute.Item) (*action, error) {

@@ -176,7 +176,11 @@ func (s *Server) batchActions(r *batchWriteRequest) ([]*action, error) {
 func (w *batchWrite) action(t *table) (*action, error) {
 	switch {
 	case w.PutRequest != nil && w.DeleteRequest == nil:
-		return t.putAction(w.PutRequest.Item)
+		a, err := t.putAction(w.PutRequest.Item)
+		if err != nil {
+			return nil, err
+		}
+		return a, t.check(w.PutRequest.Item)
 	case w.DeleteRequest != nil && w.PutRequest == nil:
 		return t.deleteAction(w.DeleteRequest.Key)
 	}

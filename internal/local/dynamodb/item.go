@@ -133,7 +133,7 @@ func (w *singleWrite) returned(u *expression.Update, old, item attribute.Item) a
 	case "UPDATED_OLD":
 		return u.Touched().Of(old)
 	case "UPDATED_NEW":
-		return u.Touched().Of(item)
+		return u.Written().Of(item)
 	}
 	return nil
 }

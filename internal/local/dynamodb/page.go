@@ -145,10 +145,26 @@ func (o *pageOptions) reader(l *listing, p *expression.Placeholders) (*reader, e
 	if err := o.selects(rd); err != nil {
 		return nil, err
 	}
+	if err := rd.checkProjected(); err != nil {
+		return nil, err
+	}
 	if err := p.Finish(); err != nil {
 		return nil, err
 	}
 	return rd, o.capacityRequest.check()
+}
+
+// checkProjected refuses a filter on what the index does not hold.
+func (rd *reader) checkProjected() error {
+	if rd.filter == nil || rd.listing.index == nil {
+		return nil
+	}
+	for _, name := range rd.filter.Roots() {
+		if !rd.listing.index.projects(name) {
+			return invalid("One or more parameter values were invalid: Secondary index %s does not project one or more filter attributes: [%s]", rd.listing.index.name, name)
+		}
+	}
+	return nil
 }
 
 // selects checks Select, and that the index has what is asked of it.

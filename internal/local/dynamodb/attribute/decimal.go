@@ -52,17 +52,18 @@ func splitExponent(text string) (mantissa string, exponent int, ok bool) {
 	if i < 0 {
 		return text, 0, true
 	}
-	digits := strings.TrimPrefix(text[i+1:], "+")
-	if strings.HasPrefix(digits, "+") {
+	sign, digits := "", text[i+1:]
+	if strings.HasPrefix(digits, "+") || strings.HasPrefix(digits, "-") {
+		sign, digits = digits[:1], digits[1:]
+	}
+	if digits == "" || !allDigits(digits) {
 		return "", 0, false
 	}
-	if bare := strings.TrimPrefix(digits, "-"); bare == "" || !allDigits(bare) {
-		return "", 0, false
-	} else if len(strings.TrimLeft(bare, "0")) > 6 {
+	if len(strings.TrimLeft(digits, "0")) > 6 {
 		// Far outside the range either way; keeps the arithmetic small.
-		digits = digits[:len(digits)-len(bare)] + "999999"
+		digits = "999999"
 	}
-	exponent, err := strconv.Atoi(digits)
+	exponent, err := strconv.Atoi(sign + digits)
 	return text[:i], exponent, err == nil
 }
 

@@ -20,7 +20,7 @@ func batchChecks() []check {
 		}},
 		{"getting nothing is refused", func(f *fixture) {
 			_, err := f.Client.BatchGetItem(f.Context(), &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{}})
-			f.invalid(err, "greater than or equal to 1")
+			f.invalid(err, "greater than or equal to 1|must have some requests set")
 		}},
 		{"getting a key twice is refused", func(f *fixture) {
 			_, err := f.batchGet(types.KeysAndAttributes{Keys: []item{keyed("a", "1"), keyed("a", "1")}})
@@ -69,7 +69,7 @@ func batchChecks() []check {
 		}},
 		{"writing nothing is refused", func(f *fixture) {
 			_, err := f.Client.BatchWriteItem(f.Context(), &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{}})
-			f.invalid(err, "greater than or equal to 1")
+			f.invalid(err, "greater than or equal to 1|no requests set")
 		}},
 	}
 }

@@ -51,7 +51,7 @@ func limitChecks() []check {
 			for i := range 5 {
 				f.put(sized("a", fmt.Sprint(i), 300<<10))
 			}
-			out := f.scan(&dynamodb.ScanInput{FilterExpression: ptr("attribute_exists(none)")})
+			out := f.scan(&dynamodb.ScanInput{FilterExpression: ptr("attribute_exists(gone)")})
 			f.equal(out.Count, int32(0))
 			f.equal(out.ScannedCount, int32(4))
 			f.equal(out.LastEvaluatedKey != nil, true)

@@ -35,8 +35,8 @@ func queryChecks() []check {
 		}})
 	}
 	for _, c := range []struct{ condition, fragment string }{
-		{"sk = :a", "missed key schema element: pk"}, {"pk > :a", "not supported"}, {"begins_with(pk, :a)", "not supported"}, {"pk = :a OR sk = :a", "Invalid operator used in KeyConditionExpression: OR"},
-		{"NOT pk = :a", "Invalid operator used in KeyConditionExpression: NOT"}, {"pk = :a AND sk <> :a", "Invalid operator used in KeyConditionExpression: <>"}, {"pk = :a AND x = :a", "missed key schema element: sk"},
+		{"sk = :a", "missed key schema element: pk|missed key schema element"}, {"pk > :a", "not supported"}, {"begins_with(pk, :a)", "not supported"}, {"pk = :a OR sk = :a", "Invalid operator used in KeyConditionExpression: OR"},
+		{"NOT pk = :a", "Invalid operator used in KeyConditionExpression: NOT"}, {"pk = :a AND sk <> :a", "Invalid operator used in KeyConditionExpression: <>"}, {"pk = :a AND x = :a", "missed key schema element: sk|missed key schema element"},
 		{"pk = :a AND sk IN (:a)", "Invalid operator used in KeyConditionExpression: IN"}, {"pk = :a AND contains(sk, :a)", "Invalid operator used in KeyConditionExpression: contains"},
 		{"pk = :a AND attribute_exists(sk)", "Invalid operator used in KeyConditionExpression: attribute_exists"}, {"pk = :a AND sk = :a AND sk = :a", "one condition per key"},
 		{"pk = :n", "Condition parameter type does not match schema type"}, {"pk = :a AND sk < :n", "Condition parameter type does not match schema type"}, {"pk = :empty", "empty string value"},
@@ -121,17 +121,17 @@ func queryOptionChecks() []check {
 		{"a start key of another partition is refused", func(f *fixture) {
 			in := partitionQuery()
 			in.ExclusiveStartKey = keyed("b", "VM#1")
-			f.invalid(f.tryQuery(in), "The provided starting key is outside query boundaries based on provided conditions")
+			f.invalid(f.tryQuery(in), "The provided starting key is outside query boundaries based on provided conditions|does not match the range key predicate")
 		}},
 		{"half a start key is refused", func(f *fixture) {
 			in := partitionQuery()
 			in.ExclusiveStartKey = item{"pk": str("a")}
-			f.invalid(f.tryQuery(in), "The provided starting key is invalid")
+			f.invalid(f.tryQuery(in), "The provided starting key is invalid|must have same size as table's key schema")
 		}},
 		{"a start key of the wrong type is refused", func(f *fixture) {
 			in := partitionQuery()
 			in.ExclusiveStartKey = item{"pk": str("a"), "sk": num("1")}
-			f.invalid(f.tryQuery(in), "The provided")
+			f.invalid(f.tryQuery(in), "The provided starting key is invalid|Type mismatch")
 		}},
 		{"a query without a key condition is refused", func(f *fixture) {
 			f.invalid(f.tryQuery(&dynamodb.QueryInput{}), "must be specified")

@@ -16,6 +16,7 @@ func transactionChecks() []check {
 		{"one failed condition cancels all", cancelsAll},
 		{"a failed condition answers the item when asked", cancelsWithItem},
 		{"every failure has its reason", func(f *fixture) {
+			f.skipLocal("refuses the request, where the API reference lists this as a reason to cancel")
 			f.put(keyed("a", "1", item{"s": str("x")}))
 			err := f.transact(f.putAction(keyed("a", "0"), ""), f.checkAction(keyed("a", "2"), "attribute_exists(pk)"),
 				f.updateAction(keyed("a", "1"), "SET s = s + :one", item{":one": num("1")}))
@@ -94,7 +95,8 @@ func cancelsWithItem(f *fixture) {
 	err := f.transact(asked, unasked)
 	cancelled := f.reasons(err, "ConditionalCheckFailed None")
 	f.equal(showItem(cancelled[0].Item), `{pk: "a", sk: "1", x: 1}`)
-	f.equal(*cancelled[0].Message, "The conditional request failed")
+	// DynamoDB Local ends the sentence with a full stop.
+	f.equal(strings.TrimSuffix(*cancelled[0].Message, "."), "The conditional request failed")
 	f.equal(len(cancelled[1].Item), 0)
 }
 

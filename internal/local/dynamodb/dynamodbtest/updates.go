@@ -1,6 +1,8 @@
 package dynamodbtest
 
 import (
+	"strings"
+
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
@@ -21,7 +23,7 @@ func updateChecks() []check {
 		{"set subtracts", "SET n = n - :tenth", `{n: 4.9}`},
 		{"sums are exact", "SET big = :big + :one", `{big: 99999999999999999999999999999999999999}`},
 		{"set if missing, present", "SET s = if_not_exists(s, :x)", `{s: "x"}`},
-		{"set if missing, missing", "SET t = if_not_exists(t, :x)", `{t: "X"}`},
+		{"set if missing, absent", "SET t = if_not_exists(t, :x)", `{t: "X"}`},
 		{"count up from nothing", "SET t = if_not_exists(t, :one) + :one", `{t: 2}`},
 		{"append", "SET l = list_append(l, :l)", `{l: [0, 1, 2, "new"]}`},
 		{"prepend", "SET l = list_append(:l, l)", `{l: ["new", 0, 1, 2]}`},
@@ -32,7 +34,8 @@ func updateChecks() []check {
 		{"set in a list", "SET l[1] = :x", `{l: ["X"]}`},
 		{"remove", "REMOVE s, n", `{}`},
 		{"remove nested", "REMOVE m.b.c", `{}`},
-		{"remove what is missing", "REMOVE missing, m.none", `{}`},
+		{"remove from a list", "REMOVE l[0]", `{}`},
+		{"remove what is absent", "REMOVE absent, m.gone", `{}`},
 		{"add to a number", "ADD n :one", `{n: 6}`},
 		{"add to nothing", "ADD t :one", `{t: 1}`},
 		{"add to a set", "ADD ss :ss", `{ss: <"a", "b", "c">}`},
@@ -50,7 +53,12 @@ func updateChecks() []check {
 			in.ReturnValues = types.ReturnValueUpdatedNew
 			out, err := f.Client.UpdateItem(f.Context(), in)
 			f.must(out, err)
-			f.equal(showItem(out.Attributes), c.returned)
+			// DynamoDB Local answers the whole attribute, the service only the
+			// parts that the update wrote.
+			nested := strings.ContainsAny(c.expression, ".[")
+			if !f.DynamoDBLocal || !nested {
+				f.equal(showItem(out.Attributes), c.returned)
+			}
 		}})
 	}
 	return append(checks, updateDocumentChecks(values)...)
@@ -103,13 +111,14 @@ func updateDocumentChecks(values item) []check {
 		{"an update that fails changes nothing", func(f *fixture) {
 			f.put(updateStart())
 			before := showItem(f.get("a", "1"))
-			f.invalid(f.update("SET s = :x, t = missing", nil, item{":x": str("X")}), "")
+			f.invalid(f.update("SET s = :x, t = absent", nil, item{":x": str("X")}), "")
 			f.holds("a", "1", before)
 		}},
 	}...)
 }
 
 func returnsUpdated(f *fixture) {
+	f.skipLocal("answers the whole map")
 	for _, c := range []struct {
 		want   types.ReturnValue
 		answer string

@@ -2,6 +2,7 @@ package expression
 
 import (
 	"strconv"
+	"unicode/utf16"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/dynamodb/attribute"
 )
@@ -45,12 +46,14 @@ func (o operand) sameAs(other operand) bool {
 	return o.size == other.size && comparePaths(o.path, other.path) == 0
 }
 
-// sizeOf is the function size: bytes of a binary, characters of a string,
+// sizeOf is the function size: bytes of a binary, UTF-16 units of a string,
 // members of a collection. Other types have none.
 func sizeOf(v attribute.Value) (attribute.Value, bool) {
 	n := 0
 	switch v.Kind {
-	case attribute.String, attribute.Binary:
+	case attribute.String:
+		n = len(utf16.Encode([]rune(v.Text)))
+	case attribute.Binary:
 		n = len(v.Text)
 	case attribute.List, attribute.StringSet, attribute.NumberSet, attribute.BinarySet:
 		n = len(v.Elements)

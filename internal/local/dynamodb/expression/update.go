@@ -27,8 +27,11 @@ type change struct {
 }
 
 // Paths lists everything the update writes.
-func (u *Update) Paths() []Path {
-	paths := slices.Clone(u.removes)
+func (u *Update) Paths() []Path { return slices.Concat(u.removes, u.written()) }
+
+// written lists what the update gives a value.
+func (u *Update) written() []Path {
+	var paths []Path
 	for _, a := range u.sets {
 		paths = append(paths, a.path)
 	}
@@ -38,10 +41,11 @@ func (u *Update) Paths() []Path {
 	return paths
 }
 
-// Touched projects an item on what the update writes.
-func (u *Update) Touched() *Projection {
-	return &Projection{paths: u.Paths()}
-}
+// Touched projects the item before the update on what the update writes.
+func (u *Update) Touched() *Projection { return &Projection{paths: u.Paths()} }
+
+// Written projects the item after the update on what it gave a value.
+func (u *Update) Written() *Projection { return &Projection{paths: u.written()} }
 
 // Apply returns item as it is after the update. Every value is taken from
 // item as it was before. Errors are *attribute.InvalidError.
