@@ -42,7 +42,7 @@ func newAWSClients(c Config, client *http.Client, getenv func(string) string, cl
 		}),
 	}
 	a.tokens = sync.OnceValue(func() *token.Tokens {
-		return token.New(a.kms(), token.Options{KeyID: c.TokenKeyID, Installation: c.Installation, Clock: clock})
+		return token.New(token.Options{KMS: a.kms(), KeyID: c.TokenKeyID, Installation: c.Installation, Clock: clock})
 	})
 	return a
 }
@@ -74,7 +74,8 @@ func (a *App) Store() dcm.Store {
 
 // Sealer seals under the installation's data key.
 func (a *App) Sealer() dcm.Sealer {
-	return envelope.New(a.aws.kms(), envelope.Options{
+	return envelope.New(envelope.Options{
+		KMS:   a.aws.kms(),
 		KeyID: a.Config.DataKeyID, Installation: a.Config.Installation, Random: a.Random,
 	})
 }
