@@ -47,15 +47,20 @@ func (m *modes) set(number int, on bool) {
 }
 
 // sequence brings a terminal just reset into the modes.
-func (m modes) sequence() string {
+func (m modes) sequence() string { return m.switched('h', 'l') }
+
+// undo brings a terminal in these modes back to where it began.
+func (m modes) undo() string { return m.switched('l', 'h') }
+
+func (m modes) switched(usual, byDefault rune) string {
 	var b strings.Builder
 	for i, known := range modeTable() {
 		if m&(1<<i) == 0 {
 			continue
 		}
-		final := 'h'
+		final := usual
 		if known.byDefault {
-			final = 'l'
+			final = byDefault
 		}
 		fmt.Fprintf(&b, "\x1b[?%d%c", known.number, final)
 	}

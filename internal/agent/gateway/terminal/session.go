@@ -70,6 +70,9 @@ func (s *session) start() error {
 	if s.ended || (s.process != nil && s.exit == nil) {
 		return nil
 	}
+	if s.starts > 0 {
+		s.output.Reset()
+	}
 	p, err := startProcess(s.options.Shell(), s.size, pacedOutput{s}, s.shellEnded)
 	if err != nil {
 		return err

@@ -144,6 +144,12 @@ func (s *Sessions) End(id string) {
 func (s *Sessions) remember(leaders []int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		for _, leader := range leaders {
+			killSession(leader)
+		}
+		return
+	}
 	empty := func(leader int) bool { return signalSession(leader, 0) == 0 }
 	s.leaders = slices.DeleteFunc(append(s.leaders, leaders...), empty)
 }

@@ -47,6 +47,15 @@ func (t *transcript) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Reset puts clients' terminals back as they began, on a new line: the program
+// that changed them may have ended in the middle of a sequence.
+func (t *transcript) Reset() {
+	t.mu.Lock()
+	undo := t.scanner.modes.undo()
+	t.mu.Unlock()
+	_, _ = t.Write([]byte("\x18\x1b[!p" + undo + "\r\n"))
+}
+
 // forget drops the marks of what is no longer kept, all but the newest mark.
 func (t *transcript) forget() {
 	i := 0

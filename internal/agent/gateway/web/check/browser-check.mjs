@@ -1,0 +1,104 @@
+// Uses a VM's terminal page as a person would, in a real Chromium, and exits
+// non-zero where something is not as it should be.
+//
+//   npm ci && node browser-check.mjs <ui URL> <password> <screenshot.png>
+//
+// CHROMIUM names the browser, /usr/bin/chromium by default; PORT_COMMAND the
+// command that starts a web server on port 3000 of the workspace.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const [uiURL, password, screenshot] = process.argv.slice(2);
+if (!uiURL || !password || !screenshot) {
+  console.error("usage: node browser-check.mjs <ui URL> <password> <screenshot.png>");
+  process.exit(2);
+}
+const portCommand = process.env.PORT_COMMAND ?? "python3 -m http.server 3000 --bind 127.0.0.1";
+
+const profile = await mkdtemp(join(tmpdir(), "dcm-browser-"));
+const browser = await chromium.launchPersistentContext(profile, {
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  viewport: { width: 1200, height: 720 },
+  ignoreHTTPSErrors: true,
+  args: [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+  ],
+});
+const complaints = [];
+
+try {
+  const page = await browser.newPage();
+  page.on("console", (m) => { if (m.type() === "error") complaints.push(m.text()); });
+  page.on("pageerror", (e) => complaints.push(String(e)));
+  await logIn(page);
+  await openTerminal(page);
+  const mark = `typed-${Date.now()}`;
+  await run(page, `echo ${mark.slice(0, 6)}''${mark.slice(6)}; pwd; ls`, mark);
+  await page.screenshot({ path: screenshot });
+  await reload(page, mark);
+  await openPort(page);
+  if (complaints.length) throw new Error(`the page complained:\n${complaints.join("\n")}`);
+  console.log(`browser check: login, terminal, reload and port 3000 work at ${uiURL}`);
+} finally {
+  await browser.close();
+  await rm(profile, { recursive: true, force: true });
+}
+
+async function logIn(page) {
+  await page.goto(uiURL);
+  await page.fill("#password", "certainly-wrong");
+  await Promise.all([page.waitForURL(/\/login/), page.click("form button")]);
+  await page.waitForSelector("#problem:not([hidden])");
+  complaints.length = 0; // the 401 just asked for
+  await page.fill("#password", password);
+  await page.click("form button");
+}
+
+async function openTerminal(page) {
+  await page.waitForSelector(".screen.shown .xterm-rows", { timeout: 120_000 });
+  await page.waitForSelector('#connection[data-state="good"]');
+  await shows(page, /[$#%>❯]\s*$/m);
+}
+
+// run types a command and waits until its output shows wanted.
+async function run(page, command, wanted) {
+  await page.click(".screen.shown");
+  await page.keyboard.type(`${command}\n`);
+  await shows(page, wanted);
+}
+
+async function reload(page, wanted) {
+  await page.reload();
+  await shows(page, wanted);
+}
+
+// openPort starts a server in the shell and opens its own address.
+async function openPort(page) {
+  await run(page, portCommand, /erving|istening|:3000/);
+  const url = new URL(uiURL);
+  url.hostname = url.hostname.replace(/^ui\./, "3000.");
+  url.pathname = "/";
+  const other = await browser.newPage();
+  const deadline = Date.now() + 20_000;
+  for (;;) {
+    const answer = await other.goto(url.href);
+    if (answer.ok()) break;
+    if (Date.now() > deadline) throw new Error(`${url} answers ${answer.status()}: ${await other.innerText("body")}`);
+    await other.waitForTimeout(200);
+  }
+  await other.close();
+  await page.keyboard.press("Control+c");
+}
+
+// shows waits until the terminal's screen matches a text or expression.
+async function shows(page, wanted) {
+  const [source, flags] = wanted instanceof RegExp ? [wanted.source, wanted.flags] : [wanted.replace(/\W/g, "\\$&"), ""];
+  await page.waitForFunction(([source, flags]) => {
+    const rows = document.querySelector(".screen.shown .xterm-rows");
+    return rows && new RegExp(source, flags).test([...rows.children].map((r) => r.textContent).join("\n").trimEnd());
+  }, [source, flags], { timeout: 30_000 });
+}
