@@ -1,0 +1,52 @@
+package envelope_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+// fixedKMS wraps every data key as the same text and unwraps anything: what it
+// lets through must be refused by the envelope itself.
+type fixedKMS struct{}
+
+func (fixedKMS) GenerateDataKey(context.Context, *kms.GenerateDataKeyInput, ...func(*kms.Options)) (*kms.GenerateDataKeyOutput, error) {
+	return &kms.GenerateDataKeyOutput{Plaintext: fixedKey(), CiphertextBlob: []byte("wrapped")}, nil
+}
+
+func (fixedKMS) Decrypt(_ context.Context, in *kms.DecryptInput, _ ...func(*kms.Options)) (*kms.DecryptOutput, error) {
+	if len(in.CiphertextBlob) == 0 {
+		return nil, errors.New("nothing to unwrap")
+	}
+	return &kms.DecryptOutput{Plaintext: fixedKey()}, nil
+}
+
+func fixedKey() []byte { return bytes.Repeat([]byte{7}, 32) }
+
+// FuzzOpen looks for a value that opens without being the one sealed, or that
+// ends the program.
+func FuzzOpen(f *testing.F) {
+	s := sealer(fixedKMS{})
+	sealed := mustSeal(f, s, "secret")
+	f.Add([]byte(sealed))
+	f.Add([]byte{})
+	f.Add([]byte{1, 0, 7})
+	f.Add([]byte{1, 0xff, 0xff, 0})
+	f.Fuzz(func(t *testing.T, value []byte) {
+		opened, err := s.Open(context.Background(), here(), dcm.Sealed(value))
+		if bytes.Equal(value, sealed) {
+			if err != nil || opened.Reveal() != "secret" {
+				t.Fatalf("the sealed value itself: %v", err)
+			}
+			return
+		}
+		if err == nil {
+			t.Fatalf("%x opened", value)
+		}
+	})
+}
