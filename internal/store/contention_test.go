@@ -113,44 +113,13 @@ func TestEndlessContention(t *testing.T) {
 	})
 }
 
-// Of several things in the way, the one that decides what the caller does next
-// is said: a used key before the workspace, the workspace before the quota.
-func TestMostTellingRefusal(t *testing.T) {
-	t.Parallel()
-	busy := map[string]types.AttributeValue{"activeVM": &types.AttributeValueMemberS{Value: "vm-bbbbbbbbbb"}}
-	full := map[string]types.AttributeValue{
-		"activeVMs": &types.AttributeValueMemberN{Value: "7"}, "maxConcurrentVMs": &types.AttributeValueMemberN{Value: "7"},
-	}
-	answer := func(key, workspace, profile, vm string) error {
-		err := cancelled(key, workspace, profile, vm)
-		e, _ := errors.AsType[*types.TransactionCanceledException](err)
-		e.CancellationReasons[1].Item, e.CancellationReasons[2].Item = busy, full
-		i := someIntent()
-		i.NewWorkspace = false
-		return acme(stub{transact: func(*dynamodb.TransactWriteItemsInput) error { return e }}).CreateVM(t.Context(), i)
-	}
-	if err := answer(failed, failed, failed, failed); !errors.Is(err, dcm.ErrIdempotencyTaken) {
-		t.Errorf("key, workspace, quota and id: %v", err)
-	}
-	err := answer(none, failed, failed, failed)
-	if e, ok := errors.AsType[*dcm.Error](err); !ok || e.Code != dcm.CodeConflict || !strings.Contains(e.Message, "vm-bbbbbbbbbb") {
-		t.Errorf("workspace, quota and id: %v", err)
-	}
-	err = answer(none, none, failed, failed)
-	if e, ok := errors.AsType[*dcm.Error](err); !ok || e.Code != dcm.CodeQuotaExceeded || !strings.Contains(e.Message, "limit of 7") {
-		t.Errorf("quota and id: %v", err)
-	}
-	if err := answer(none, none, none, failed); !errors.Is(err, dcm.ErrLostRace) {
-		t.Errorf("id: %v", err)
-	}
-}
-
 // What DynamoDB says reaches the log's chain, never a client.
 func TestDynamoDBsWordsStayInside(t *testing.T) {
 	t.Parallel()
 	const words = "rate exceeded for table arn:aws:dynamodb"
 	broken := &types.ProvisionedThroughputExceededException{Message: aws.String(words)}
 	api := stub{
+		get:      func(*dynamodb.GetItemInput) (*dynamodb.GetItemOutput, error) { return nil, broken },
 		query:    func(*dynamodb.QueryInput) (*dynamodb.QueryOutput, error) { return nil, broken },
 		batchGet: func(*dynamodb.BatchGetItemInput) (*dynamodb.BatchGetItemOutput, error) { return nil, broken },
 		update:   func(*dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error) { return nil, broken },
@@ -159,6 +128,9 @@ func TestDynamoDBsWordsStayInside(t *testing.T) {
 	s := acme(api)
 	ctx, now := t.Context(), storetest.Start
 	calls := map[string]error{"CreateVM": s.CreateVM(ctx, someIntent())}
+	_, calls["VM"] = s.VM(ctx, someVM)
+	_, calls["Workspace"] = s.Workspace(ctx, someWorkspace)
+	_, calls["WorkspaceKey"] = s.WorkspaceKey(ctx, someWorkspace, 1)
 	_, calls["LaunchContext"] = s.LaunchContext(ctx, someWorkspace, "key")
 	_, calls["VMs"] = s.VMs(ctx, dcm.VMQuery{})
 	_, calls["ChangeVM"] = s.ChangeVM(ctx, someVM, dcm.VMChange{From: dcm.Statuses, Force: ptr(true)})

@@ -18,10 +18,15 @@ import (
 // can be made to have. Calls that a test does not expect panic.
 type stub struct {
 	store.API
+	get      func(*dynamodb.GetItemInput) (*dynamodb.GetItemOutput, error)
 	query    func(*dynamodb.QueryInput) (*dynamodb.QueryOutput, error)
 	batchGet func(*dynamodb.BatchGetItemInput) (*dynamodb.BatchGetItemOutput, error)
 	update   func(*dynamodb.UpdateItemInput) (*dynamodb.UpdateItemOutput, error)
 	transact func(*dynamodb.TransactWriteItemsInput) error
+}
+
+func (s stub) GetItem(_ context.Context, in *dynamodb.GetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+	return s.get(in)
 }
 
 func (s stub) Query(_ context.Context, in *dynamodb.QueryInput, _ ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {

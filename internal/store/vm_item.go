@@ -170,18 +170,15 @@ func decodeVM(raw map[string]types.AttributeValue) (vmItem, error) {
 	return i, err
 }
 
-// maxProblemBytes bounds the words of a failure, which come from git or from a
-// provider and know no limit.
-const maxProblemBytes = 512
-
-// shortened cuts a text to maxProblemBytes, between two characters.
+// shortened cuts the words of a failure, which come from git or from a provider
+// and know no limit, between two characters.
 func shortened(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= maxProblemBytes {
+	if len(s) <= dcm.MaxProblemBytes {
 		return s
 	}
 	const mark = "…"
-	end := maxProblemBytes - len(mark)
+	end := dcm.MaxProblemBytes - len(mark)
 	for !utf8.RuneStart(s[end]) {
 		end--
 	}
