@@ -3,7 +3,8 @@ package expression
 import "strings"
 
 // reservedWords is the list in DynamoDB's developer guide. A word of it may
-// not name an attribute in an expression, in either case.
+// not name an attribute in an expression, in either case. The last two are not
+// in that list, but DynamoDB Local refuses them.
 const reservedWords = `
 ABORT ABSOLUTE ACTION ADD AFTER AGENT AGGREGATE ALL ALLOCATE ALTER ANALYZE AND ANY ARCHIVE ARE
 ARRAY AS ASC ASCII ASENSITIVE ASSERTION ASYMMETRIC AT ATOMIC ATTACH ATTRIBUTE AUTH AUTHORIZATION
@@ -61,6 +62,7 @@ VACUUM VALUE VALUED VALUES VARCHAR VARIABLE VARIANCE VARINT VARYING VIEW VIEWS V
 WAIT WHEN WHENEVER WHERE WHILE WINDOW WITH WITHIN WITHOUT WORK WRAPPED WRITE
 YEAR
 ZONE
+REMOVE TERMINATED
 `
 
 // reserved reports whether word may not name an attribute.
