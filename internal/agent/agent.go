@@ -1,0 +1,165 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/backup"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/control"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/idle"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/proc"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/workspace"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+type agent struct {
+	options Options
+	log     *slog.Logger
+	clock   dcm.Clock
+	pace    pace
+	config  dcm.AgentConfig
+	store   *store
+	client  *control.Client
+	status  *status
+	stop    *stopper
+	monitor atomic.Pointer[idle.Monitor]
+	saver   backup.Saver
+	saving  sync.Mutex // one backup at a time
+
+	processes *proc.Workspace
+	runtime   workspace.Runtime
+	usable    atomic.Bool // the runtime has started
+
+	// life ends when the control plane has let the VM go, or never knew it.
+	life    context.Context
+	endLife context.CancelFunc
+}
+
+// Run is the agent's life. When ctx ends, it saves the workspace and asks for
+// the VM's end. It returns nil when the VM is over: the agent must then not be
+// started again. After an error, and after being killed, it may and should be.
+func Run(ctx context.Context, o Options) error {
+	a, err := open(o)
+	if err != nil {
+		return err
+	}
+	defer a.endLife()
+	if a.store.get().Over {
+		a.log.Info("this VM is over")
+		return nil
+	}
+	defer context.AfterFunc(ctx, func() { a.stop.ask(wish{Reason: dcm.StopUser}) })()
+	if err := a.bootstrap(); err != nil || a.answer() == nil {
+		return err
+	}
+	return a.live()
+}
+
+func open(o Options) (*agent, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	config, err := readConfig(o.ConfigPath)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.StateDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the state directory: %w", err)
+	}
+	s, err := openStore(filepath.Join(o.StateDir, "state.json"))
+	if err != nil {
+		return nil, err
+	}
+	a := &agent{
+		options: o, log: o.Logger.With("vm", config.VMID), clock: o.clock(), pace: o.pace(), config: config, store: s,
+		client: control.New(config.APIURL, config.VMID, o.Version, dcm.NewSecret(config.BootstrapToken)),
+		status: newStatus(),
+	}
+	a.saver = backup.Saver{Control: a.client, HTTP: backup.NewTransferClient(), Tuning: a.tuning()}
+	a.life, a.endLife = context.WithCancel(context.Background())
+	a.stop = newStopper(a.recordWish)
+	if known := s.get(); known.Stop != nil {
+		a.stop.ask(*known.Stop)
+	}
+	return a, nil
+}
+
+// recordWish keeps a wish to end over a restart. If that fails the wish still
+// counts: after a restart the control plane says it again.
+func (a *agent) recordWish(w wish) {
+	if a.store.get().Answer == nil {
+		return
+	}
+	if err := a.store.change(func(s *state) { s.Stop = &w }); err != nil {
+		a.log.Error("the wish to end can't be kept", "error", err)
+	}
+}
+
+// answer is the bootstrap answer, nil before there is one.
+func (a *agent) answer() *dcm.BootstrapAnswer { return a.store.get().Answer }
+
+// patience shortens a pause in tests.
+func (a *agent) patience(d time.Duration) time.Duration {
+	if a.options.Patience > 0 {
+		return min(d, a.options.Patience)
+	}
+	return d
+}
+
+func (a *agent) tuning() backup.Tuning { return backup.Tuning{Base: a.patience(time.Second)} }
+
+// live is everything after bootstrap.
+func (a *agent) live() error {
+	known := a.store.get()
+	a.client.SetToken(dcm.NewSecret(known.Answer.VMToken))
+	if err := a.makeRuntime(known.Answer); err != nil {
+		return err
+	}
+	front, err := a.openFront(known.Answer)
+	if err != nil {
+		return err
+	}
+	defer front.close()
+
+	beating, stopBeating := context.WithCancel(a.life)
+	var background sync.WaitGroup
+	background.Go(func() { a.beatForever(beating) })
+	background.Go(func() { a.watchLifetime(beating, known.Answer.ExpiresAt) })
+	defer background.Wait()
+	defer stopBeating()
+
+	// Until somebody wishes to end.
+	working, stopWorking := context.WithCancel(a.life)
+	defer stopWorking()
+	go func() {
+		select {
+		case <-a.stop.asked:
+			stopWorking()
+		case <-working.Done():
+		}
+	}()
+	if err := a.boot(working); err == nil {
+		a.work(working)
+	} else if working.Err() == nil {
+		a.log.Error("the workspace can't be made", "error", err)
+		<-working.Done() // until the control plane has heard of it and says stop
+	}
+	return a.finish(front)
+}
+
+// watchLifetime ends the VM when its time is over, whatever else happens.
+func (a *agent) watchLifetime(ctx context.Context, expires time.Time) {
+	if until(ctx, a.clock, expires, a.pace.poll, nil) {
+		a.stop.ask(wish{Reason: dcm.StopMaxLifetime})
+	}
+}
+
+var errNotEmpty = errors.New("the workspace's directory is not empty")
