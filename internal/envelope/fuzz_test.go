@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/envelope"
 )
 
 // fixedKMS wraps every data key as the same text and unwraps anything: what it
@@ -31,7 +32,10 @@ func fixedKey() []byte { return bytes.Repeat([]byte{7}, 32) }
 // FuzzOpen looks for a value that opens without being the one sealed, or that
 // ends the program.
 func FuzzOpen(f *testing.F) {
-	s := sealer(fixedKMS{})
+	// Fixed randomness: every worker must seal the same value.
+	s := envelope.New(envelope.Options{
+		KMS: fixedKMS{}, KeyID: "data", Installation: "test", Random: bytes.NewReader(make([]byte, 12)),
+	})
 	sealed := mustSeal(f, s, "secret")
 	f.Add([]byte(sealed))
 	f.Add([]byte{})
