@@ -149,3 +149,13 @@ func (s *services) close() error {
 	}
 	return err
 }
+
+// Endpoint is where a stand-in listens, by its name, for tests that call it
+// as its clients do.
+func (s *Stack) Endpoint(service string) string { return s.services.urls[service] }
+
+// TokenKeyID is the KMS key of the VMs' tokens.
+func (s *Stack) TokenKeyID() string { return tokenKeyID }
+
+// Items are the table's items, as DynamoDB's JSON, for tests.
+func (s *Stack) Items() []map[string]any { return s.services.dynamodb.Dump(tableName) }

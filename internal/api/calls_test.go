@@ -1,0 +1,51 @@
+package api_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+// TestCallsPerOperation holds the table of calls that the design promises:
+// what an operation costs is part of the contract.
+func TestCallsPerOperation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	user := w.user("acme")
+	// Two warm-ups: what a cold start fetches once is not a call per request.
+	m, _ := w.running(user)
+	m.call("POST", m.path("/cleanup"), dcm.Cleanup{Reason: dcm.StopUser}).expect(t, 202)
+
+	check := func(name string, dynamodb, kms, provider, dns int, f func()) {
+		t.Helper()
+		calls := w.callsDuring(f)
+		if name != "GET /vms" {
+			// The sweep looks at the due index whenever its minute comes round.
+			delete(calls["dynamodb"], "Query")
+		}
+		for service, most := range map[string]int{"dynamodb": dynamodb, "kms": kms, "hetzner": provider, "cloudflare": dns} {
+			if n := total(calls[service]); n > most {
+				t.Errorf("%s: %d calls to %s, at most %d are promised: %v", name, n, service, most, calls[service])
+			}
+		}
+	}
+	var vm dcm.VMID
+	check("POST /vms", 3, 3, 2, 1, func() { vm = user.launch().ID })
+	check("GET /vms/{id}", 1, 0, 0, 0, func() { user.get(vm) })
+	check("GET /vms", 1, 0, 0, 0, func() { user.call("GET", "/vms?status=creating&limit=10", nil).expect(t, 200) })
+	m = w.machine(vm)
+	check("bootstrap", 2, 3, 0, 0, func() { m.bootstrap() })
+	m.beat(dcm.Heartbeat{State: dcm.AgentRunning})
+	check("heartbeat, nothing new", 1, 0, 0, 0, func() { m.beat(dcm.Heartbeat{State: dcm.AgentRunning}) })
+	w.advance(4 * time.Minute)
+	check("heartbeat that moves dueAt", 2, 0, 0, 0, func() { m.beat(dcm.Heartbeat{State: dcm.AgentRunning}) })
+	check("heartbeat after that", 1, 0, 0, 0, func() { m.beat(dcm.Heartbeat{State: dcm.AgentRunning}) })
+	check("cleanup", 3, 2, 2, 2, func() {
+		m.call("POST", m.path("/cleanup"), dcm.Cleanup{Reason: dcm.StopUser}).expect(t, 202)
+	})
+	if got := user.get(vm); got.Status != dcm.StatusStopped {
+		t.Errorf("status %s after cleanup", got.Status)
+	}
+	w.nothingLeft()
+}
