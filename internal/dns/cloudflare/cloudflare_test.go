@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cloudflare/cloudflare-go/v7/dns"
+
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dns/cloudflare"
 )
@@ -116,6 +118,39 @@ func TestStrangeAnswers(t *testing.T) {
 			}
 			wantKind(t, d.Withdraw(t.Context(), z, "abc"), c.want)
 		})
+	}
+}
+
+// A record that lost its comment could not be found again.
+func TestARecordThatLostItsComment(t *testing.T) {
+	t.Parallel()
+	var withdrawn []string
+	d := against(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodDelete {
+			withdrawn = append(withdrawn, r.URL.Path)
+			answer(200, "application/json", `{"success": true, "result": {"id": "abc"}}`)(w, r)
+			return
+		}
+		answer(200, "application/json", `{"success": true, "result": {"id": "abc", "name": "*.vm-a.vm.example.com",
+			"type": "A", "content": "198.51.100.7", "ttl": 60, "comment": null}}`)(w, r)
+	})
+	_, err := d.Publish(t.Context(), zone(zoneID, "hunter2"), addresses(""))
+	wantKind(t, err, dcm.KindInvalid)
+	if len(withdrawn) != 1 || !strings.HasSuffix(withdrawn[0], "/abc") {
+		t.Errorf("withdrawn are %v", withdrawn)
+	}
+}
+
+// The library's error holds the request, and with it the token.
+func TestNoErrorHoldsTheRequest(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`{"errors": [{"code": 9109, "message": "no"}]}`, `{}`} {
+		d := against(t, answer(403, "application/json", body))
+		err := d.Withdraw(t.Context(), zone(zoneID, "hunter2"), "abc")
+		wantKind(t, err, dcm.KindAuth)
+		if _, ok := errors.AsType[*dns.Error](err); ok {
+			t.Errorf("%s: %v", body, err)
+		}
 	}
 }
 
