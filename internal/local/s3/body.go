@@ -65,7 +65,7 @@ func (s *Server) copyBody(r *request, digest hash.Hash) (content, *fault) {
 	if digest != nil {
 		body = io.TeeReader(body, digest)
 	}
-	c, err := hashInto(file, body)
+	c, err := hashInto(file, body, r.ContentLength)
 	if err != nil || c.blob.size != r.ContentLength {
 		_ = os.Remove(file.Name())
 		return content{}, faultf("IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header")
@@ -73,10 +73,14 @@ func (s *Server) copyBody(r *request, digest hash.Hash) (content, *fault) {
 	return c, nil
 }
 
-// hashInto copies body into file, and closes it.
-func hashInto(file *os.File, body io.Reader) (content, error) {
+// maxBuffer is what copying a body takes of memory, at most.
+const maxBuffer = 256 << 10
+
+// hashInto copies body, of about size bytes, into file, and closes it.
+func hashInto(file *os.File, body io.Reader, size int64) (content, error) {
 	whole := sha256.New()
-	n, err := io.CopyBuffer(io.MultiWriter(file, whole), body, make([]byte, 256<<10))
+	buffer := make([]byte, min(max(size, 512), maxBuffer))
+	n, err := io.CopyBuffer(io.MultiWriter(file, whole), body, buffer)
 	c := content{blob: blob{path: file.Name(), size: n}}
 	whole.Sum(c.sha256[:0])
 	return c, errors.Join(err, file.Close())

@@ -209,7 +209,7 @@ func (s *Server) Put(bucket, key, contentType string, body io.Reader) error {
 	if err != nil {
 		return err
 	}
-	c, err := hashInto(file, body)
+	c, err := hashInto(file, body, maxBuffer)
 	if err == nil {
 		v := &version{
 			modified: s.clock.Now(), size: c.blob.size, etag: c.etag(),
