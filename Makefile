@@ -7,12 +7,13 @@ SHELL := bash
 
 ROOT  := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/devcontainer-manager
+DIST  ?= dist
 FUNCTIONS := $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))
 
 # How a function and the agent are built, everywhere: by sam build, for the
 # checks of the real binaries, and for the benchmarks. The same sources give
 # the same bytes. lambda.norpc leaves net/rpc out, which is 5 MB.
-REPRODUCIBLE   := -trimpath -buildvcs=false -ldflags '-s -w -buildid='
+REPRODUCIBLE   := -trimpath -buildvcs=false -ldflags '-s -w'
 BUILD_FUNCTION := CGO_ENABLED=0 GOOS=linux go build $(REPRODUCIBLE) -tags lambda.norpc
 BUILD_AGENT    := CGO_ENABLED=0 GOOS=linux go build $(REPRODUCIBLE)
 HOST_ARCH      := $(shell go env GOHOSTARCH 2>/dev/null)
@@ -35,9 +36,9 @@ run: ## the whole system on this machine; PORT=7070 (needs npm once)
 	@echo "devcontainer-manager: preparing the local stack"
 	@$(MAKE) --no-print-directory web
 	@echo "building the agent and the local stack (the first time takes a minute)"
-	@$(MAKE) --no-print-directory dist/agent/$(HOST_ARCH)
-	@go build -o dist/local ./infra/local
-	@exec dist/local
+	@$(MAKE) --no-print-directory $(DIST)/agent/$(HOST_ARCH)
+	@go build -o $(DIST)/local ./infra/local
+	@exec $(DIST)/local
 
 .PHONY: web
 web: ## fetch xterm.js for the terminal page (needs npm)
@@ -46,12 +47,12 @@ web: ## fetch xterm.js for the terminal page (needs npm)
 ##@ Check
 
 .PHONY: test
-test: web ## every test that needs nothing but Go (under 2 minutes)
-	go test ./...
+test: web functions-host ## every test that needs nothing but Go (under 2 minutes)
+	DCM_FUNCTIONS=$(abspath $(DIST)/functions/$(HOST_ARCH)) go test ./...
 
 .PHONY: race
-race: web ## the same under the race detector (needs a C compiler)
-	go test -race ./...
+race: web functions-host ## the same under the race detector (needs a C compiler)
+	DCM_FUNCTIONS=$(abspath $(DIST)/functions/$(HOST_ARCH)) go test -race ./...
 
 .PHONY: fmt
 fmt: ## format the Go code
@@ -88,8 +89,8 @@ conformance: ## the adapters' suites against DynamoDB Local, moto and versitygw 
 	@.ci/conformance.sh
 
 .PHONY: functions-check
-functions-check: ## every function's real binary answers its events/
-	DCM_EVERY_EVENT=1 go test -count=1 -v ./infra/replay
+functions-check: functions-host ## every function's real binary answers its events/
+	DCM_FUNCTIONS=$(abspath $(DIST)/functions/$(HOST_ARCH)) go test -count=1 -v -run Events ./internal/local/replay
 
 .PHONY: e2e
 e2e: web ## the main job in a browser (needs chromium)
@@ -98,7 +99,7 @@ e2e: web ## the main job in a browser (needs chromium)
 
 .PHONY: bench
 bench: functions-host ## start times of the functions; the agent's speed and memory
-	go run ./infra/bench -functions dist/functions/$(HOST_ARCH)
+	go run ./infra/bench -functions $(DIST)/functions/$(HOST_ARCH)
 	go run ./internal/agent/backup/bench
 
 .PHONY: check
@@ -116,21 +117,24 @@ deploy: build ## deploy to AWS; PROFILE=default or production (needs aws and cre
 	@.ci/deploy.sh $(PYTHON)/bin/sam $(or $(PROFILE),default) $(SAM_ARGS)
 
 .PHONY: agent
-agent: dist/agent/amd64 dist/agent/arm64 ## the agent for amd64 and arm64
+agent: $(DIST)/agent/amd64 $(DIST)/agent/arm64 ## the agent for amd64 and arm64
 
-.PHONY: dist/agent/amd64 dist/agent/arm64
-dist/agent/amd64 dist/agent/arm64: web
+.PHONY: $(DIST)/agent/amd64 $(DIST)/agent/arm64
+$(DIST)/agent/amd64 $(DIST)/agent/arm64: web
 	@mkdir -p $@
 	@GOARCH=$(@F) $(BUILD_AGENT) -o $@/dcm-agent-linux-$(@F) ./cloudinit/agent
 
 .PHONY: functions functions-host
-functions: $(FUNCTIONS:%=dist/functions/arm64/%) ## every function for arm64, without SAM
-functions-host: $(FUNCTIONS:%=dist/functions/$(HOST_ARCH)/%) ## every function for this machine
+functions: $(FUNCTIONS:%=$(DIST)/functions/arm64/%) ## every function for arm64, without SAM
+functions-host: $(FUNCTIONS:%=$(DIST)/functions/$(HOST_ARCH)/%) ## every function for this machine
 
-.PHONY: $(foreach a,amd64 arm64,$(FUNCTIONS:%=dist/functions/$(a)/%))
-dist/functions/arm64/%:
+# Phony, since only go build knows what has changed.
+ARM64 := $(FUNCTIONS:%=$(DIST)/functions/arm64/%)
+AMD64 := $(FUNCTIONS:%=$(DIST)/functions/amd64/%)
+.PHONY: $(ARM64) $(AMD64)
+$(ARM64): $(DIST)/functions/arm64/%:
 	@GOARCH=arm64 $(BUILD_FUNCTION) -o $@/bootstrap ./functions/$*
-dist/functions/amd64/%:
+$(AMD64): $(DIST)/functions/amd64/%:
 	@GOARCH=amd64 $(BUILD_FUNCTION) -o $@/bootstrap ./functions/$*
 
 # sam build calls this per function, by logical id: VmsCreateFunction is
@@ -143,7 +147,7 @@ build-%Function:
 
 .PHONY: clean
 clean: ## remove what was built; what was fetched stays in the cache
-	rm -rf dist .aws-sam internal/agent/gateway/web/assets/*
+	rm -rf $(DIST) .aws-sam internal/agent/gateway/web/assets/*
 
 $(PYTHON)/complete: $(ROOT)/.ci/python/requirements.txt
 	$(call need,python3)

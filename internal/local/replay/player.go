@@ -1,0 +1,79 @@
+package replay
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/aws/aws-lambda-go/events"
+)
+
+// Player plays events.
+type Player struct {
+	// Invoke calls a function.
+	Invoke func(ctx context.Context, function string, event []byte) ([]byte, error)
+	// UserData is what the server of this name was booted with.
+	UserData func(server string) (string, bool)
+	// Events are the samples of each function, from Load. Those that succeed
+	// also serve to make what other events need.
+	Events map[string][]Event
+	// HTTP uploads parts of backups; http.DefaultClient if it is nil.
+	HTTP *http.Client
+}
+
+// Play makes what the event needs, plays it, and compares the answer with what
+// the event's name promises.
+func (p *Player) Play(ctx context.Context, e Event) error {
+	event, err := p.Prepare(ctx, e)
+	if err != nil {
+		return fmt.Errorf("prepare: %w", err)
+	}
+	answer, err := p.Invoke(ctx, e.Function, event)
+	if err != nil {
+		return fmt.Errorf("invoke: %w", err)
+	}
+	return e.Check(answer)
+}
+
+// Prepare makes what the event needs and returns it with every placeholder
+// filled in.
+func (p *Player) Prepare(ctx context.Context, e Event) ([]byte, error) {
+	s := &scene{player: p, values: map[string]string{}, played: map[string][]byte{}}
+	text, err := s.fill(ctx, e.Text)
+	return []byte(text), err
+}
+
+// Check compares an answer with what the event's name promises.
+func (e Event) Check(answer []byte) error {
+	if e.Status == 0 {
+		if !json.Valid(answer) {
+			return fmt.Errorf("the answer is no JSON: %s", answer)
+		}
+		return nil
+	}
+	var response events.APIGatewayV2HTTPResponse
+	if err := json.Unmarshal(answer, &response); err != nil {
+		return fmt.Errorf("the answer is no HTTP response: %w", err)
+	}
+	var body struct {
+		Code   string
+		Status int
+	}
+	if err := json.Unmarshal([]byte(response.Body), &body); err != nil {
+		return fmt.Errorf("the body is no JSON object: %w", err)
+	}
+	contentType := "application/json"
+	if !e.Good() {
+		contentType = "application/problem+json"
+	}
+	switch {
+	case response.StatusCode != e.Status:
+		return fmt.Errorf("status %d, want %d: %s", response.StatusCode, e.Status, response.Body)
+	case !e.Good() && (body.Code != e.Code || body.Status != e.Status):
+		return fmt.Errorf("code %q in %s, want %q", body.Code, response.Body, e.Code)
+	case response.Headers["content-type"] != contentType:
+		return fmt.Errorf("content type %q, want %q", response.Headers["content-type"], contentType)
+	}
+	return nil
+}

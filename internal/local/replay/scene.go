@@ -1,0 +1,156 @@
+package replay
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/aws/aws-lambda-go/events"
+)
+
+// scene is what one event needs: a VM of its own, as far along as the event's
+// placeholders say. Each step is itself a sample event.
+type scene struct {
+	player *Player
+	values map[string]string
+	played map[string][]byte // body of the answer, by function
+}
+
+var placeholder = regexp.MustCompile(`\{\{([a-zA-Z0-9.]+)\}\}`)
+
+// fill puts the values in. A value is made when it is first asked for.
+func (s *scene) fill(ctx context.Context, text string) (string, error) {
+	for {
+		m := placeholder.FindStringSubmatch(text)
+		if m == nil {
+			return text, nil
+		}
+		value, err := s.value(ctx, m[1])
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", m[1], err)
+		}
+		text = strings.ReplaceAll(text, m[0], value)
+	}
+}
+
+func (s *scene) value(ctx context.Context, name string) (string, error) {
+	if _, made := s.values[name]; !made {
+		if err := s.make(ctx, name); err != nil {
+			return "", err
+		}
+	}
+	value, made := s.values[name]
+	if !made {
+		return "", errors.New("there is no such placeholder")
+	}
+	return value, nil
+}
+
+// make takes the step that brings a value about.
+func (s *scene) make(ctx context.Context, name string) error {
+	switch name {
+	case "vm.id", "vm.workspaceId":
+		return s.launch(ctx)
+	case "vm.publicKey":
+		s.values[name] = publicKey('a')
+		return nil
+	case "vm.foreignKey":
+		s.values[name] = publicKey('b')
+		return s.step(ctx, "vms-bootstrap", nil)
+	case "vm.bootstrapToken":
+		return s.readUserData(ctx)
+	case "vm.token":
+		return s.step(ctx, "vms-bootstrap", map[string]string{"vmToken": name})
+	case "vm.runningToken":
+		return s.after(ctx, name, "vm.token", "vms-heartbeat")
+	case "vm.stoppingToken":
+		return s.after(ctx, name, "vm.runningToken", "vms-delete")
+	case "backup.id":
+		return s.step(ctx, "vms-backup-start", map[string]string{"backupId": name})
+	case "backup.size", "backup.sha256", "backup.partsSha256":
+		s.describeBackup()
+		return nil
+	case "backup.uploadedSize":
+		return s.upload(ctx)
+	}
+	return nil
+}
+
+// after takes a step and then calls a token by another name: the VM's state is
+// what has changed, not its token.
+func (s *scene) after(ctx context.Context, name, token, function string) error {
+	value, err := s.value(ctx, token)
+	if err != nil {
+		return err
+	}
+	if err := s.step(ctx, function, nil); err != nil {
+		return err
+	}
+	s.values[name] = value
+	return nil
+}
+
+// step plays a function's first good sample, once, and keeps fields of its
+// answer under the names of placeholders.
+func (s *scene) step(ctx context.Context, function string, keep map[string]string) error {
+	if _, done := s.played[function]; !done {
+		body, err := s.play(ctx, function)
+		if err != nil {
+			return fmt.Errorf("play %s: %w", function, err)
+		}
+		s.played[function] = body
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(s.played[function], &fields); err != nil {
+		return fmt.Errorf("read the answer of %s: %w", function, err)
+	}
+	for field, name := range keep {
+		value, ok := fields[field].(string)
+		if !ok {
+			return fmt.Errorf("the answer of %s has no %s", function, field)
+		}
+		s.values[name] = value
+	}
+	return nil
+}
+
+func (s *scene) play(ctx context.Context, function string) ([]byte, error) {
+	e, err := s.player.sample(function)
+	if err != nil {
+		return nil, err
+	}
+	text, err := s.fill(ctx, e.Text)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := s.player.Invoke(ctx, function, []byte(text))
+	if err != nil {
+		return nil, err
+	}
+	if err := e.Check(answer); err != nil {
+		return nil, err
+	}
+	var response events.APIGatewayV2HTTPResponse
+	err = json.Unmarshal(answer, &response)
+	return []byte(response.Body), err
+}
+
+// stepOf names the sample that carries a scene on.
+func stepOf(function string) string {
+	return map[string]string{
+		"vms-create": "201-new-workspace", "vms-bootstrap": "200-first-call", "vms-heartbeat": "200-running",
+		"vms-delete": "202-stop", "vms-backup-start": "201-first", "vms-backup-parts": "200-one",
+	}[function]
+}
+
+func (p *Player) sample(function string) (Event, error) {
+	for _, e := range p.Events[function] {
+		if e.Name == stepOf(function) {
+			return e, nil
+		}
+	}
+	return Event{}, fmt.Errorf("%s has no sample %q", function, stepOf(function))
+}
