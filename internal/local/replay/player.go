@@ -56,24 +56,25 @@ func (e Event) Check(answer []byte) error {
 	if err := json.Unmarshal(answer, &response); err != nil {
 		return fmt.Errorf("the answer is no HTTP response: %w", err)
 	}
-	var body struct {
-		Code   string
-		Status int
+	if response.StatusCode != e.Status {
+		return fmt.Errorf("status %d, want %d: %s", response.StatusCode, e.Status, response.Body)
 	}
+	var body map[string]any
 	if err := json.Unmarshal([]byte(response.Body), &body); err != nil {
 		return fmt.Errorf("the body is no JSON object: %w", err)
 	}
-	contentType := "application/json"
-	if !e.Good() {
-		contentType = "application/problem+json"
+	if e.Good() {
+		return e.checkType(response, "application/json")
 	}
-	switch {
-	case response.StatusCode != e.Status:
-		return fmt.Errorf("status %d, want %d: %s", response.StatusCode, e.Status, response.Body)
-	case !e.Good() && (body.Code != e.Code || body.Status != e.Status):
-		return fmt.Errorf("code %q in %s, want %q", body.Code, response.Body, e.Code)
-	case response.Headers["content-type"] != contentType:
-		return fmt.Errorf("content type %q, want %q", response.Headers["content-type"], contentType)
+	if body["code"] != e.Code || body["status"] != float64(e.Status) {
+		return fmt.Errorf("the problem is %s, want code %q and status %d", response.Body, e.Code, e.Status)
+	}
+	return e.checkType(response, "application/problem+json")
+}
+
+func (e Event) checkType(response events.APIGatewayV2HTTPResponse, want string) error {
+	if got := response.Headers["content-type"]; got != want {
+		return fmt.Errorf("content type %q, want %q", got, want)
 	}
 	return nil
 }
