@@ -54,7 +54,7 @@ func (p *Provider) options(t *hcloud.ServerType) []dcm.SizeOption {
 		options = append(options, dcm.SizeOption{
 			ServerType: t.Name, Location: l.Location.Name, Price: *price, Available: l.Available,
 			Cores: t.Cores, DiskGB: t.Disk, Architecture: architecture(t.Architecture),
-			// Hetzner counts in float32; without rounding 0.5 stays, 3.84 doesn't.
+			// hcloud-go reads it as float32; rounding takes away what widening adds.
 			MemoryGB: math.Round(float64(t.Memory)*1000) / 1000,
 		})
 	}
