@@ -44,14 +44,17 @@ func sameOrigin(r *http.Request) bool {
 //   - Development servers (Vite, webpack, Next.js) check reads and WebSockets
 //     against Host, or a list with localhost in it: they get http://localhost:port.
 //   - Frameworks check changes against X-Forwarded-Host where they honour it
-//     (Rails, React Router, older Next.js), or else against Host (Django): no one
-//     value satisfies both. All but SvelteKit accept none, so they get none; the
-//     gateway has checked the origin already, more strictly than they would.
+//     (Rails, React Router), or else against Host (Django): no one value satisfies
+//     both. Most accept a change without one, so they get none: the gateway has
+//     checked the origin already. SvelteKit insists on one: there its
+//     csrf.checkOrigin must be off.
 //
 // The Origin of another port's page stays as it is, for the server's own rules
 // on sharing (CORS), which must name the address the browser knows.
 func rewriteOrigin(in, out *http.Request, port int) {
-	if in.Header.Get("Origin") == "" || !sameOrigin(in) {
+	// A page that hides its address (Referrer-Policy: no-referrer) sends "null".
+	hidden := in.Header.Get("Sec-Fetch-Site") == "same-origin"
+	if in.Header.Get("Origin") == "" || !(hidden || sameOrigin(in)) {
 		return
 	}
 	switch in.Method {
