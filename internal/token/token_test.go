@@ -2,6 +2,9 @@ package token_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"errors"
 	"net/http/httptest"
 	"strings"
@@ -97,14 +100,33 @@ func TestIssueAndVerify(t *testing.T) {
 	}
 }
 
-// TestSignaturesWithLeadingZeros issues enough tokens for signatures with leading zeros, which
-// DER leaves out and JWS wants.
+// TestSignaturesWithLeadingZeros: DER leaves out the zeros that JWS wants.
 func TestSignaturesWithLeadingZeros(t *testing.T) {
 	t.Parallel()
-	s := newTokens(newKMS(t), &clock{start()}, "test")
-	for range 300 {
-		if _, err := s.Verify(context.Background(), mustIssue(t, s, good()), dcm.AudienceVM); err != nil {
-			t.Fatal(err)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newTokens(&heldKMS{key: key, short: true}, &clock{start()}, "test")
+	if _, err := s.Verify(context.Background(), mustIssue(t, s, good()), dcm.AudienceVM); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestStrangeSignatures: what KMS answers is not taken on trust.
+func TestStrangeSignatures(t *testing.T) {
+	t.Parallel()
+	for name, der := range map[string]string{
+		"nothing":       "",
+		"not DER":       "signature",
+		"more than DER": "\x30\x06\x02\x01\x01\x02\x01\x01\x00",
+		"zero":          "\x30\x06\x02\x01\x00\x02\x01\x01",
+		"negative":      "\x30\x06\x02\x01\x01\x02\x01\xff",
+		"too wide":      "\x30\x26\x02\x21\x01" + strings.Repeat("\x00", 32) + "\x02\x01\x01",
+	} {
+		s := newTokens(&heldKMS{answer: &der}, &clock{start()}, "test")
+		if _, err := s.Issue(context.Background(), good()); dcm.ErrorCode(err) != dcm.CodeInternal {
+			t.Errorf("%s: got %v", name, err)
 		}
 	}
 }

@@ -118,9 +118,6 @@ func TestSkewedClock(t *testing.T) {
 		t.Errorf("status %d: %s", status, body)
 	}
 	c := client(front.URL, "AKIALOCAL", "secret", func(o *awss3.Options) { o.RetryMaxAttempts = 3 })
-	if _, err := c.HeadBucket(context.Background(), &awss3.HeadBucketInput{Bucket: aws.String(bucket)}); err != nil {
-		t.Logf("the SDK does not correct itself on HEAD: %v", err)
-	}
 	if _, err := c.ListObjectsV2(context.Background(), &awss3.ListObjectsV2Input{Bucket: aws.String(bucket)}); err != nil {
 		t.Errorf("the SDK does not correct itself: %v", err)
 	}
