@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"sync/atomic"
@@ -20,20 +21,43 @@ import (
 type backend struct {
 	name     string
 	endpoint func(t *testing.T, clock dcm.Clock) string
+	// options adjust a client to the backend.
+	options func(*dynamodb.Options)
 }
 
 // backends are the local stack's engine and, where the variable names its
 // endpoint, another, such as Amazon's DynamoDB Local.
 func backends() []backend {
-	all := []backend{{"local", func(t *testing.T, clock dcm.Clock) string {
-		server := httptest.NewServer(ddb.New(ddb.Options{Clock: clock}))
-		t.Cleanup(server.Close)
-		return server.URL
-	}}}
+	all := []backend{{
+		name: "local",
+		endpoint: func(t *testing.T, clock dcm.Clock) string {
+			server := httptest.NewServer(ddb.New(ddb.Options{Clock: clock}))
+			t.Cleanup(server.Close)
+			return server.URL
+		},
+		options: func(*dynamodb.Options) {},
+	}}
 	if endpoint := os.Getenv("DCM_TEST_DYNAMODB_ENDPOINT"); endpoint != "" {
-		all = append(all, backend{"external", func(*testing.T, dcm.Clock) string { return endpoint }})
+		all = append(all, backend{
+			name:     "external",
+			endpoint: func(*testing.T, dcm.Clock) string { return endpoint },
+			options:  func(o *dynamodb.Options) { o.HTTPClient = &http.Client{Transport: inTurn} },
+		})
 	}
 	return all
+}
+
+// inTurn has few requests under way at once. DynamoDB Local does all its work
+// behind one lock, and fails a request that waits for it too long, which it
+// says "will succeed in actual DynamoDB".
+var inTurn = turnstile(make(chan struct{}, 4))
+
+type turnstile chan struct{}
+
+func (t turnstile) RoundTrip(r *http.Request) (*http.Response, error) {
+	t <- struct{}{}
+	defer func() { <-t }()
+	return http.DefaultTransport.RoundTrip(r)
 }
 
 // onEachBackend runs a test on every backend.
@@ -44,13 +68,13 @@ func onEachBackend(t *testing.T, run func(t *testing.T, b backend)) {
 }
 
 // client makes a client as app does, with explicit options only.
-func client(endpoint string, change ...func(*dynamodb.Options)) *dynamodb.Client {
+func (b backend) client(endpoint string, change ...func(*dynamodb.Options)) *dynamodb.Client {
 	return dynamodb.New(dynamodb.Options{
 		Region: "eu-central-1", BaseEndpoint: aws.String(endpoint),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
 		}),
-	}, change...)
+	}, append([]func(*dynamodb.Options){b.options}, change...)...)
 }
 
 // newTable makes the store's table under a name of its own.

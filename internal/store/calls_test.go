@@ -55,7 +55,7 @@ func TestCalls(t *testing.T) {
 		var m meter
 		clock := storetest.NewClock(storetest.Start())
 		m.calls = map[string]int{}
-		c := client(b.endpoint(t, clock), m.attach)
+		c := b.client(b.endpoint(t, clock), m.attach)
 		s := store.New(c, store.Options{Table: newTable(t, c), Clock: clock})
 		acme := s.Tenant("acme")
 		ctx, now := t.Context(), clock.Now()

@@ -22,7 +22,7 @@ func TestLayout(t *testing.T) {
 	t.Parallel()
 	onEachBackend(t, func(t *testing.T, b backend) {
 		t.Parallel()
-		c := client(b.endpoint(t, storetest.NewClock(storetest.Start())))
+		c := b.client(b.endpoint(t, storetest.NewClock(storetest.Start())))
 		table := newTable(t, c)
 		s, ctx, now := open(c, table).Tenant("acme"), t.Context(), storetest.Start()
 		i := someIntent()

@@ -56,7 +56,7 @@ func TestLostAnswer(t *testing.T) {
 		t.Parallel()
 		clock := storetest.NewClock(storetest.Start())
 		var wire lossy
-		c := client(b.endpoint(t, clock), wire.attach)
+		c := b.client(b.endpoint(t, clock), wire.attach)
 		table := aws.String(newTable(t, c))
 		s := store.New(c, store.Options{Table: *table, Clock: clock})
 		acme, ctx, now := s.Tenant("acme"), t.Context(), clock.Now()
@@ -111,7 +111,7 @@ func TestLostAnswerAndLostRace(t *testing.T) {
 		clock := storetest.NewClock(storetest.Start())
 		endpoint := b.endpoint(t, clock)
 		var wire lossy
-		ours, theirs := client(endpoint, wire.attach), client(endpoint)
+		ours, theirs := b.client(endpoint, wire.attach), b.client(endpoint)
 		table := newTable(t, theirs)
 		running, stopping := dcm.StatusRunning, dcm.StatusStopping
 		wire.between = func() {

@@ -13,7 +13,7 @@ func TestStore(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, b backend) {
 		t.Parallel()
 		storetest.Run(t, func(t *testing.T, clock dcm.Clock, defaults dcm.Quotas) dcm.Store {
-			c := client(b.endpoint(t, clock))
+			c := b.client(b.endpoint(t, clock))
 			return store.New(c, store.Options{Table: newTable(t, c), DefaultQuotas: defaults, Clock: clock})
 		})
 	})

@@ -20,7 +20,8 @@ import (
 // TestAnyVMRoundTrips writes VMs of arbitrary content and reads them back.
 func TestAnyVMRoundTrips(t *testing.T) {
 	t.Parallel()
-	c := client(backends()[0].endpoint(t, storetest.NewClock(storetest.Start())))
+	local := backends()[0]
+	c := local.client(local.endpoint(t, storetest.NewClock(storetest.Start())))
 	s := open(c, newTable(t, c))
 	rapid.Check(t, func(rt *rapid.T) {
 		i := someIntent()
@@ -112,7 +113,7 @@ func TestHeartbeatReadCostsHalfAUnit(t *testing.T) {
 	t.Parallel()
 	onEachBackend(t, func(t *testing.T, b backend) {
 		t.Parallel()
-		c := client(b.endpoint(t, storetest.NewClock(storetest.Start())))
+		c := b.client(b.endpoint(t, storetest.NewClock(storetest.Start())))
 		table := newTable(t, c)
 		s, now := open(c, table).Tenant(longTenant), storetest.Start()
 		i := someIntent()
