@@ -148,6 +148,10 @@ func (r *Releaser) releaseDNS(ctx context.Context, vm dcm.VM) error {
 	ids := vm.DNS.RecordIDs
 	if len(ids) == 0 {
 		records, err := r.DNS.Find(ctx, zone, dcm.DNSComment(r.Installation, vm.TenantID, vm.ID), false)
+		if dcm.KindOf(err) == dcm.KindNotFound {
+			// The whole zone is gone, and every record with it.
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("look for the DNS records of %s: %w", vm.ID, err)
 		}
@@ -156,7 +160,7 @@ func (r *Releaser) releaseDNS(ctx context.Context, vm dcm.VM) error {
 		}
 	}
 	for _, id := range ids {
-		if err := r.DNS.Withdraw(ctx, zone, id); err != nil {
+		if err := r.DNS.Withdraw(ctx, zone, id); err != nil && dcm.KindOf(err) != dcm.KindNotFound {
 			return fmt.Errorf("withdraw DNS record %s: %w", id, err)
 		}
 	}

@@ -32,11 +32,14 @@ func newClockSigner(clock dcm.Clock) clockSigner {
 	}
 }
 
-// SignHTTP keeps the SDK's correction of a skewed clock: at is the machine's
-// time plus that correction.
+// SignHTTP keeps the SDK's correction of a skewed machine clock, which is in
+// at. Another clock than the machine's is nobody's but ours to correct: the SDK
+// would take what it was advanced by for skew, and count it twice.
 func (s clockSigner) SignHTTP(ctx context.Context, c aws.Credentials, r *http.Request, payloadHash, service, region string, at time.Time, options ...func(*v4.SignerOptions)) error {
-	offset := s.clock.Now().Sub(time.Now())
-	return s.signer.SignHTTP(ctx, c, r, payloadHash, service, region, at.Add(offset), options...)
+	if _, machine := s.clock.(dcm.SystemClock); !machine {
+		at = s.clock.Now()
+	}
+	return s.signer.SignHTTP(ctx, c, r, payloadHash, service, region, at, options...)
 }
 
 // PresignHTTP leaves every header a header. The SDK could move x-amz-* headers
