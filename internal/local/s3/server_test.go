@@ -32,7 +32,7 @@ type stack struct {
 	dir    string
 }
 
-func start(t *testing.T, minPartBytes int64) stack {
+func start(t testing.TB, minPartBytes int64) stack {
 	t.Helper()
 	dir := t.TempDir()
 	server := s3.New(s3.Options{
