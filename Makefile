@@ -35,8 +35,7 @@ help: ## this list
 run: ## the whole system on this machine; PORT=7070 (needs npm once)
 	@echo "devcontainer-manager: preparing the local stack"
 	@$(MAKE) --no-print-directory web
-	@echo "building the agent and the local stack (the first time takes a minute)"
-	@$(MAKE) --no-print-directory $(DIST)/agent/$(HOST_ARCH)
+	@echo "building the local stack (the first time takes a minute)"
 	@go build -o $(DIST)/local ./infra/local
 	@exec $(DIST)/local
 
