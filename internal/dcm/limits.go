@@ -20,9 +20,9 @@ const (
 	HeartbeatInterval = time.Minute
 	// HeartbeatLostAfter is the silence after which a VM counts as lost.
 	HeartbeatLostAfter = 10 * time.Minute
-	// HeartbeatMoveWithin is how close a deadline must be before a heartbeat
-	// pays for a write to move it: about every fourth does.
-	HeartbeatMoveWithin = HeartbeatLostAfter - 4*HeartbeatInterval + HeartbeatInterval/2
+	// HeartbeatWriteAfter is how old a record's lastSeenAt may become before a
+	// heartbeat pays for a write: about every fourth does.
+	HeartbeatWriteAfter = 4*HeartbeatInterval - HeartbeatInterval/2
 
 	// SilentGrace is how long a stopping VM that no longer calls is kept
 	// before it is released unsaved. It outlasts an hour without a control

@@ -16,12 +16,18 @@ type Identity struct {
 	DefaultPermissions []dcm.Permission
 }
 
+// maxUserBytes bounds what a record keeps of its maker.
+const maxUserBytes = 128
+
 // Principal reads the claims that API Gateway's JWT authorizer verified. They
 // arrive as strings, arrays as "[a b]". CodeUnauthenticated.
 func (i Identity) Principal(claims map[string]string) (dcm.Principal, error) {
 	user := claims["sub"]
 	if user == "" {
 		return dcm.Principal{}, dcm.Errorf(dcm.CodeUnauthenticated, "the token names no user (sub)")
+	}
+	if len(user) > maxUserBytes {
+		return dcm.Principal{}, dcm.Errorf(dcm.CodeUnauthenticated, "the token's user (sub) is longer than 128 bytes")
 	}
 	tenant := dcm.DefaultTenant
 	if i.TenantClaim != "" {

@@ -71,8 +71,7 @@ func (h *Heart) news(vm dcm.VM, beat dcm.Heartbeat) *dcm.VMChange {
 	if !vm.Status.Active() || vm.Status == dcm.StatusStopping && mayRelease(vm) {
 		return nil
 	}
-	deadline := hardDeadline(vm)
-	due := earliest(now.Add(dcm.HeartbeatLostAfter), deadline)
+	due := earliest(now.Add(dcm.HeartbeatLostAfter), hardDeadline(vm))
 	change := &dcm.VMChange{
 		From: []dcm.Status{vm.Status}, LastSeenAt: &now, DueAt: &due, Signals: &beat.Signals,
 		IdleSince: beat.IdleSince, ClearIdle: beat.IdleSince == nil,
@@ -91,7 +90,7 @@ func (h *Heart) news(vm dcm.VM, beat dcm.Heartbeat) *dcm.VMChange {
 	told := change.AgentVersion != nil || change.Runtime != nil || change.Phase != nil ||
 		!sameProblem(vm.Error, beat.Error) && (beat.Error != nil || change.ClearError) ||
 		(vm.IdleSince == nil) != (beat.IdleSince == nil)
-	if !moved && !told && !stale(vm, now, deadline) {
+	if !moved && !told && !stale(vm, now) {
 		return nil
 	}
 	return change
@@ -140,10 +139,10 @@ func hardDeadline(vm dcm.VM) time.Time {
 	return vm.ExpiresAt
 }
 
-// stale says that the record's deadline is so near that a write is due, unless
-// it already stands at the one deadline that can't be moved.
-func stale(vm dcm.VM, now, deadline time.Time) bool {
-	return vm.DueAt.Before(deadline) && vm.DueAt.Sub(now) < dcm.HeartbeatMoveWithin
+// stale says that the record knows so little of the VM's life that this
+// heartbeat must be written, though it brings nothing else: about every fourth.
+func stale(vm dcm.VM, now time.Time) bool {
+	return vm.LastSeenAt == nil || now.Sub(*vm.LastSeenAt) > dcm.HeartbeatWriteAfter
 }
 
 // clearable says that a heartbeat without an error means that this one is over.
@@ -157,11 +156,11 @@ func sameProblem(a, b *dcm.Problem) bool {
 
 // clip keeps the record below the size at which a heartbeat's read costs more.
 func clip(message string) string {
-	const most = 1000
-	if len(message) <= most {
+	const ellipsis = "…"
+	if len(message) <= dcm.MaxProblemBytes {
 		return message
 	}
-	return strings.ToValidUTF8(message[:most], "") + "…"
+	return strings.ToValidUTF8(message[:dcm.MaxProblemBytes-len(ellipsis)], "") + ellipsis
 }
 
 // count lets alarms fire at the moment something fails, not when it is found.
