@@ -150,6 +150,7 @@ func (a *agent) live() error {
 		a.work(working)
 	} else if working.Err() == nil {
 		a.log.Error("the workspace can't be made", "error", err)
+		a.status.failAnyhow(err)
 		<-working.Done() // until the control plane has heard of it and says stop
 	}
 	return a.finish(front)

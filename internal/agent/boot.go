@@ -149,8 +149,8 @@ func (a *agent) populate(ctx context.Context) error {
 	if err := a.store.change(func(s *state) { s.Populating = true }); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(a.options.WorkspaceDir), 0o755); err != nil {
-		return err
+	if err := backup.ClearStages(a.options.WorkspaceDir); err != nil {
+		a.log.Warn("what an earlier try left is still there", "error", err)
 	}
 	saved := ""
 	if known.Answer.Restore != nil {
@@ -199,8 +199,11 @@ func (a *agent) restore(ctx context.Context, from dcm.Restore) (string, error) {
 
 func (a *agent) clone(ctx context.Context, answer *dcm.BootstrapAnswer) error {
 	a.status.reach(dcm.PhaseCloning)
-	staging := backup.StagingPath(a.options.WorkspaceDir)
-	err := workspace.Clone(ctx, answer.Repository, staging)
+	staging, err := backup.Stage(a.options.WorkspaceDir)
+	if err != nil {
+		return err
+	}
+	err = workspace.Clone(ctx, answer.Repository, staging)
 	if err == nil && answer.Runtime == workspace.RuntimeDevcontainer {
 		err = workspace.GiveToContainer(ctx, staging)
 	}

@@ -43,7 +43,7 @@ func (a *agent) finish(f *front) error {
 // give up until it has, the work may go, or the control plane has let the VM
 // go by itself.
 func (a *agent) saveWhatever() {
-	if !a.store.get().Ready {
+	if !a.store.get().Ready || a.stop.get().Discard {
 		return
 	}
 	ctx, cancel := context.WithCancelCause(a.life)

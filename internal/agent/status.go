@@ -46,6 +46,23 @@ func (s *status) fail(p *dcm.Problem) {
 	s.update(func(s *status) { s.state, s.lasting = dcm.AgentFailed, p })
 }
 
+// failAnyhow is for a failure that nobody has put in words for the user yet.
+func (s *status) failAnyhow(err error) {
+	s.update(func(s *status) {
+		if s.state == dcm.AgentFailed {
+			return
+		}
+		code := dcm.ProblemCloneFailed
+		switch s.phase {
+		case dcm.PhaseRestoring:
+			code = dcm.ProblemRestoreFailed
+		case dcm.PhaseBuilding, dcm.PhaseReady:
+			code = dcm.ProblemBuildFailed
+		}
+		s.state, s.lasting = dcm.AgentFailed, problem(code, err.Error())
+	})
+}
+
 // heartbeat is the status as the control plane takes it.
 func (s *status) heartbeat() dcm.Heartbeat {
 	s.mu.Lock()

@@ -62,7 +62,9 @@ func (a *agent) saveNowAndThen(ctx context.Context) {
 	if interval <= 0 {
 		return
 	}
-	for until(ctx, a.clock, a.clock.Now().Add(interval), a.pace.poll, nil) {
+	due := a.clock.Now().Add(interval)
+	for until(ctx, a.clock, due, a.pace.poll, nil) {
+		due = a.clock.Now().Add(interval)
 		if err := a.save(ctx); err != nil && ctx.Err() == nil {
 			a.log.Error("the backup failed", "error", err)
 			a.status.update(func(s *status) { s.passing = problem(dcm.ProblemBackupFailed, err.Error()) })

@@ -48,6 +48,7 @@ type state struct {
 	token      string
 	nextToken  string
 	generation int64
+	wrote      int64 // the generation that this VM wrote last
 	object     *object
 	upload     *upload
 	starts     int
@@ -239,3 +240,6 @@ func removeAll(paths []string) {
 
 // Identity is the workspace's secret key.
 func (p *Plane) Identity() string { return p.identity.String() }
+
+// Beats counts the heartbeats.
+func (v *View) Beats() int { return len(v.s.beats) }

@@ -27,7 +27,10 @@ func (p *Plane) start(w http.ResponseWriter, r *http.Request) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if body.Generation != p.state.generation {
+	// An agent that was killed before it heard that its backup was complete may
+	// still name the generation before.
+	unheard := body.Generation == p.state.generation-1 && p.state.wrote == p.state.generation
+	if body.Generation != p.state.generation && !unheard {
 		problem(w, http.StatusConflict, dcm.CodeConflict, fmt.Sprintf(
 			"the workspace's backup is at generation %d; a backup based on generation %d would overwrite newer work", p.state.generation, body.Generation))
 		return
@@ -35,7 +38,7 @@ func (p *Plane) start(w http.ResponseWriter, r *http.Request) {
 	p.state.starts++
 	p.state.upload = &upload{
 		id:     dcm.BackupID(fmt.Sprintf("bk-%010d", p.state.generation*1000+int64(p.state.starts))),
-		from:   body.Generation,
+		from:   p.state.generation,
 		signed: map[int]dcm.PartSpec{}, stored: map[int]string{},
 	}
 	answer(w, dcm.BackupStarted{
@@ -135,7 +138,7 @@ func (p *Plane) complete(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusConflict, dcm.CodeConflict, err.Error())
 		return
 	}
-	p.state.object, p.state.upload, p.state.generation = o, nil, u.from+1
+	p.state.object, p.state.upload, p.state.generation, p.state.wrote = o, nil, u.from+1, u.from+1
 	answer(w, dcm.BackupCompleted{Generation: p.state.generation})
 }
 

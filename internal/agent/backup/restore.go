@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"filippo.io/age"
@@ -29,23 +28,14 @@ type Restorer struct {
 	Durable bool
 }
 
-// StagingPath is where a tree is made before it appears as dir: beside it, so
-// that it appears by one rename. What lies there is never anybody's work.
-func StagingPath(dir string) string {
-	return filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+".incoming")
-}
-
 // Restore makes dir, which must not exist or be empty, from a backup. Until
 // size, SHA-256 and every byte's authenticity are verified nothing appears
 // there; after an error nothing has. ErrDamaged: the backup is not what was
 // recorded; archive.ErrRefused: it holds what none of ours does.
 func (r *Restorer) Restore(ctx context.Context, from dcm.Restore, dir string) (archive.Report, error) {
-	staging := StagingPath(dir)
-	if err := archive.Remove(staging); err != nil {
-		return archive.Report{}, fmt.Errorf("clear the place to restore into: %w", err)
-	}
-	if err := os.MkdirAll(staging, 0o700); err != nil {
-		return archive.Report{}, fmt.Errorf("make the place to restore into: %w", err)
+	staging, err := Stage(dir)
+	if err != nil {
+		return archive.Report{}, err
 	}
 	report, err := r.unpack(ctx, from, staging)
 	if err == nil {
@@ -121,32 +111,4 @@ func damaged(doing string, err error) error {
 		return fmt.Errorf("%s the backup: %w", doing, err)
 	}
 	return fmt.Errorf("%w: %s: %w", ErrDamaged, doing, err)
-}
-
-// Publish renames staging to dir, which must not exist or be empty. With
-// durable, the tree is on the disk before and the name after.
-func Publish(staging, dir string, durable bool) error {
-	if durable {
-		if err := flush(staging); err != nil {
-			return fmt.Errorf("write the workspace to disk: %w", err)
-		}
-	}
-	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("make room for the workspace: %w", err)
-	}
-	if err := os.Rename(staging, dir); err != nil {
-		return fmt.Errorf("put the workspace in place: %w", err)
-	}
-	if durable {
-		return flushDirectory(filepath.Dir(dir))
-	}
-	return nil
-}
-
-func flushDirectory(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -25,9 +25,16 @@ type identity struct {
 	start uint64
 }
 
+// knowledge is what is known of a process.
+type knowledge struct {
+	marked bool
+	looks  int
+}
+
 // Workspace finds the processes of a workspace that runs on the machine
-// itself: the agent's descendants, and what carries the workspace's mark in
-// its environment, because it has detached itself.
+// itself: what carries the workspace's mark in its environment, which a
+// process keeps when it detaches itself, and the descendants of those, which
+// keep their ancestors when they clear their environment.
 type Workspace struct {
 	// Mark is "NAME=value".
 	Mark string
@@ -35,10 +42,10 @@ type Workspace struct {
 	Logins bool
 
 	mu    sync.Mutex
-	known map[identity]bool // whether a process is marked: its environment is read once
+	known map[identity]knowledge // by it, an environment is not read again and again
 }
 
-// Processes lists the living ones, without the agent.
+// Processes lists the living ones.
 func (w *Workspace) Processes() ([]Process, error) {
 	all, err := List()
 	if err != nil {
@@ -46,28 +53,28 @@ func (w *Workspace) Processes() ([]Process, error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	known := make(map[identity]bool, len(all))
+	known := make(map[identity]knowledge, len(all))
 	parents := make(map[int]int, len(all))
+	marked := make(map[int]bool, len(all))
 	for _, p := range all {
 		parents[p.PID] = p.Parent
+		id := identity{p.PID, p.Start}
+		k := w.known[id]
+		// Twice: the first look may have come before the process became the
+		// program it was made for.
+		if !k.marked && k.looks < 2 {
+			k.marked = carries(p.PID, w.Mark) || w.Logins && isLogin(p.PID)
+			k.looks++
+		}
+		known[id], marked[p.PID] = k, k.marked
 	}
-	self := os.Getpid()
+	w.known = known
 	var ours []Process
 	for _, p := range all {
-		if p.PID == self || p.PID == 1 || p.Zombie {
-			continue
-		}
-		id := identity{p.PID, p.Start}
-		marked, seen := w.known[id]
-		if !seen {
-			marked = carries(p.PID, w.Mark) || w.Logins && isLogin(p.PID)
-		}
-		known[id] = marked
-		if marked || descends(p.PID, self, parents) {
+		if p.PID != os.Getpid() && p.PID > 1 && !p.Zombie && inherits(p.PID, marked, parents) {
 			ours = append(ours, p)
 		}
 	}
-	w.known = known
 	return ours, nil
 }
 
@@ -81,14 +88,16 @@ func (w *Workspace) PIDs() ([]int, error) {
 	return pids, err
 }
 
-func descends(pid, ancestor int, parents map[int]int) bool {
+// inherits reports whether a process or one of its ancestors is marked.
+func inherits(pid int, marked map[int]bool, parents map[int]int) bool {
 	for range len(parents) {
-		if pid = parents[pid]; pid <= 1 {
+		if pid <= 1 {
 			return false
 		}
-		if pid == ancestor {
+		if marked[pid] {
 			return true
 		}
+		pid = parents[pid]
 	}
 	return false
 }
