@@ -53,3 +53,13 @@ func TestBehaviourOfDynamoDBLocal(t *testing.T) {
 		return dynamodbtest.Subject{Client: newClient(endpoint), DynamoDBLocal: true}
 	})
 }
+
+func TestSameAsDynamoDBLocal(t *testing.T) {
+	endpoint := os.Getenv("DCM_TEST_DYNAMODB_ENDPOINT")
+	if endpoint == "" {
+		t.Skip("DCM_TEST_DYNAMODB_ENDPOINT names no DynamoDB Local; see .ci/dynamodb-local")
+	}
+	t.Parallel()
+	_, client := serve(t, dynamodb.Options{})
+	dynamodbtest.Compare(t, dynamodbtest.Subject{Client: client}, dynamodbtest.Subject{Client: newClient(endpoint), DynamoDBLocal: true})
+}

@@ -25,6 +25,9 @@ func (v *Value) UnmarshalJSON(data []byte) error {
 		return Invalidf("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes")
 	}
 	for kind, raw := range typed {
+		if string(raw) == "null" {
+			return Invalidf("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+		}
 		v.Kind = Kind(kind)
 		return v.unmarshal(raw)
 	}

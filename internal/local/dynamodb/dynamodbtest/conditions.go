@@ -17,7 +17,7 @@ func conditionChecks() []check {
 		{"b > :b", true}, {"ss = :set", true}, {"t = :t", true}, {"nul = :null", true}, {"l = :l", true}, {"m = :m", true}, {"t <> :t", false},
 		{"absent = :s", false}, {"absent <> :s", true}, {"absent < :n", false}, {"NOT absent = :s", true},
 		{"n BETWEEN :four AND :ten", true}, {"n BETWEEN :one AND :four", false}, {"s BETWEEN :ab AND :abd", true}, {"absent BETWEEN :one AND :two", false},
-		{"n IN (:one, :five)", true}, {"n IN (:one, :two)", false}, {"s IN (:n, :s)", true}, {"absent IN (:s)", false},
+		{"n IN (:one, :five)", true}, {"n IN (:one, :two)", false}, {"s IN (:n, :s)", true}, {"absent IN (:s)", false}, {"n IN (:s, n[0])", false},
 		{"attribute_exists(s)", true}, {"attribute_exists(absent)", false}, {"attribute_not_exists(s)", false}, {"attribute_not_exists(absent)", true},
 		{"attribute_exists(m.k)", true}, {"attribute_exists(m.gone)", false}, {"attribute_exists(l[1])", true}, {"attribute_exists(l[2])", false}, {"attribute_exists(s.k)", false},
 		{"attribute_type(s, :S)", true}, {"attribute_type(ss, :SS)", true}, {"attribute_type(n, :S)", false}, {"attribute_type(absent, :S)", false},

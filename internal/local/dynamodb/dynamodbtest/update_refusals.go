@@ -20,7 +20,7 @@ func updateRefusalChecks() []check {
 		{"SET gone.a = :x", "document path provided in the update expression is invalid for update"}, {"SET s.a = :x", "invalid for update"}, {"SET s[0] = :x", "invalid for update"}, {"SET m[0] = :x", "invalid for update"},
 		{"SET l.a = :x", "invalid for update"}, {"REMOVE gone.a", "invalid for update"}, {"SET l[9].a = :x", "invalid for update"},
 		{"SET s = bogus(s)", "Invalid function name"}, {"SET s = size(s)", "not allowed in an update expression"}, {"SET s = attribute_exists(s)", "not allowed in an update expression"},
-		{"SET s = if_not_exists(:x, :x)", "requires a document path"}, {"SET s = if_not_exists(s)", "Incorrect number of operands"}, {"SET l = list_append(l)", "Incorrect number of operands"},
+		{"SET s = if_not_exists(:x, :x)", "requires a document path"}, {"SET s = if_not_exists(s, s)", "first operand must be distinct"}, {"SET s = if_not_exists(s)", "Incorrect number of operands"}, {"SET l = list_append(l)", "Incorrect number of operands"},
 		{"SET n = :max + :max", "overflow"}, {"SET n = :max + :tiny", "38 significant digits|precision up to 38 digits"},
 		{"SET duePk = :one", "Type mismatch for Index Key duePk|Type mismatch for Index Key"}, {"SET dueAt = :x", "Type mismatch for Index Key dueAt|Type mismatch for Index Key"},
 		{"SET n = n + :one + :one", "Syntax error"},

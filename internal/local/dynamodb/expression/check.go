@@ -25,7 +25,9 @@ func (p *parser) check(n *node) error {
 	case opType:
 		return p.checkType(n)
 	case opBeginsWith:
-		return p.checkKinds(n, func(k attribute.Kind) bool { return k == attribute.String || k == attribute.Binary })
+		if err := p.checkKinds(n, func(k attribute.Kind) bool { return k == attribute.String || k == attribute.Binary }); err != nil {
+			return err
+		}
 	case "<", "<=", ">", ">=", opBetween:
 		if err := p.checkKinds(n, attribute.Kind.Ordered); err != nil {
 			return err

@@ -52,6 +52,17 @@ func remove(container attribute.Value, path Path) (attribute.Value, error) {
 	return container, nil
 }
 
+// checkParent refuses a path whose last step leads from nothing, or from what
+// can't have such a member.
+func (p Path) checkParent(item attribute.Item) error {
+	last := len(p) - 1
+	parent, ok := p[:last].in(item)
+	if !ok || !p[last].fits(parent) {
+		return invalidPath()
+	}
+	return nil
+}
+
 // fits reports whether the step can lead into v at all.
 func (s step) fits(v attribute.Value) bool {
 	if s.index >= 0 {

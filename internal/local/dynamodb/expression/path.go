@@ -42,7 +42,7 @@ func (p Path) in(item attribute.Item) (attribute.Value, bool) {
 	for _, s := range p {
 		var ok bool
 		if v, ok = s.in(v); !ok {
-			return v, false
+			return attribute.Value{}, false
 		}
 	}
 	return v, true
@@ -54,7 +54,7 @@ func (s step) in(v attribute.Value) (attribute.Value, bool) {
 		return field, ok
 	}
 	if v.Kind != attribute.List || s.index >= len(v.Elements) {
-		return v, false
+		return attribute.Value{}, false
 	}
 	return v.Elements[s.index], true
 }

@@ -134,7 +134,7 @@ func (c change) added(item attribute.Item) (attribute.Value, error) {
 func (c change) subtracted(item attribute.Item) (rest attribute.Value, present bool, err error) {
 	old, ok := c.path.in(item)
 	if !ok {
-		return old, false, nil
+		return old, false, c.path.checkParent(item)
 	}
 	if old.Kind != c.value.Kind {
 		return old, true, incorrectData()

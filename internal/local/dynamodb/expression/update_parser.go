@@ -147,5 +147,8 @@ func (p *parser) call(name string, arguments []valueExpression) (valueExpression
 	if first := arguments[0]; first.operator != "" || !first.operand.isPath() {
 		return first, p.invalid("Operator or function requires a document path; operator or function: %s", name)
 	}
+	if second := arguments[1]; second.operator == "" && second.operand.sameAs(arguments[0].operand) {
+		return second, p.invalid("The first operand must be distinct from the remaining operands for this operator or function; operator: %s, first operand: %s", name, second.operand.path)
+	}
 	return valueExpression{operator: name, arguments: arguments}, nil
 }

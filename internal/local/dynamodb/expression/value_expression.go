@@ -25,10 +25,12 @@ func (x valueExpression) resolve(item attribute.Item) (attribute.Value, error) {
 		}
 		return v, nil
 	case fnIfNotExists:
-		if v, ok := x.arguments[0].operand.in(item); ok {
+		// The alternative must resolve even where it is not used.
+		alternative, err := x.arguments[1].resolve(item)
+		if v, ok := x.arguments[0].operand.in(item); ok && err == nil {
 			return v, nil
 		}
-		return x.arguments[1].resolve(item)
+		return alternative, err
 	}
 	left, err := x.arguments[0].resolve(item)
 	if err != nil {
