@@ -98,14 +98,17 @@ func (p *process) alive() bool {
 }
 
 // kill ends the agent and everything it started, and returns when they are
-// gone.
+// gone. The id of an agent that has already ended may be somebody else's by
+// now; what it left is found by the mark alone.
 func (p *process) kill() {
 	p.once.Do(func() {
-		strays := descendants(p.id())
-		_ = syscall.Kill(-p.id(), syscall.SIGKILL) // fails once they are gone
-		<-p.done
-		for _, id := range strays {
-			_ = syscall.Kill(id, syscall.SIGKILL)
+		if p.alive() {
+			strays := descendants(p.id())
+			_ = syscall.Kill(-p.id(), syscall.SIGKILL) // fails once they are gone
+			<-p.done
+			for _, id := range strays {
+				_ = syscall.Kill(id, syscall.SIGKILL)
+			}
 		}
 		killMarked(p.mark)
 	})
