@@ -17,8 +17,8 @@ type DNSZone struct {
 // DNSPlacement is where a VM's records live.
 type DNSPlacement struct {
 	ZoneID string
-	// Custom says that the zone is the tenant's own.
-	Custom bool
+	// AccountID is the account that opens the zone.
+	AccountID AccountID
 	// RecordIDs are the published records; empty while there are none, or
 	// when the answer that named them was lost.
 	RecordIDs []string
@@ -49,6 +49,10 @@ type DNS interface {
 	// failed page fails the call. With prefix true, every record whose
 	// comment begins with it.
 	Find(ctx context.Context, z DNSZone, comment string, prefix bool) ([]DNSRecord, error)
+	// Check proves that the zone holds baseDomain and can be written, by
+	// creating and deleting a TXT record under it. KindAuth, KindNotFound (no
+	// such zone), KindInvalid (the domain is not in the zone).
+	Check(ctx context.Context, z DNSZone, baseDomain string) error
 }
 
 // DNSComment is the comment on every record of a VM: it tells a sweep whose

@@ -14,6 +14,9 @@ const (
 	PermissionWorkspacesWrite Permission = "workspaces:write"
 	PermissionTenantRead      Permission = "tenant:read"
 	PermissionTenantWrite     Permission = "tenant:write"
+	// PermissionPlatformAdmin is for the platform's owner. PermissionAll does
+	// not include it, and it is never given by default.
+	PermissionPlatformAdmin Permission = "platform:admin"
 )
 
 // Permissions lists every permission a tenant's token may carry.
@@ -22,6 +25,7 @@ var Permissions = []Permission{
 	PermissionVMsRead, PermissionVMsWrite,
 	PermissionWorkspacesRead, PermissionWorkspacesWrite,
 	PermissionTenantRead, PermissionTenantWrite,
+	PermissionPlatformAdmin,
 }
 
 // Principal is who is calling.
@@ -31,7 +35,9 @@ type Principal struct {
 	Permissions []Permission
 }
 
-// May reports whether p has permission, by itself or through PermissionAll.
+// May reports whether p has permission, by itself or through PermissionAll,
+// which does not reach beyond the tenant.
 func (p Principal) May(permission Permission) bool {
-	return slices.Contains(p.Permissions, permission) || slices.Contains(p.Permissions, PermissionAll)
+	return slices.Contains(p.Permissions, permission) ||
+		permission != PermissionPlatformAdmin && slices.Contains(p.Permissions, PermissionAll)
 }

@@ -2,6 +2,7 @@ package dcm
 
 import (
 	"context"
+	"io"
 	"time"
 )
 
@@ -78,4 +79,19 @@ type Storage interface {
 	PresignRead(ctx context.Context, b Bucket, key, versionID string, life time.Duration) (Secret, error)
 	// Put writes a small object.
 	Put(ctx context.Context, b Bucket, key, contentType string, body []byte) error
+	// Open reads exactly this version as a stream. KindNotFound.
+	Open(ctx context.Context, b Bucket, key, versionID string) (io.ReadCloser, error)
+	// UploadPart uploads a part of an upload that the control plane itself
+	// makes, when it re-encrypts or moves a backup.
+	UploadPart(ctx context.Context, b Bucket, u UploadRef, p PartSpec, body []byte) error
+	// DeleteAll deletes every version of every object under the prefix, and
+	// aborts every unfinished upload there. Nothing there is success.
+	DeleteAll(ctx context.Context, b Bucket, prefix string) error
+	// DeleteVersion deletes exactly this version. One that is gone is success.
+	DeleteVersion(ctx context.Context, b Bucket, key, versionID string) error
+	// Check proves under the prefix that the credential may put, get, list,
+	// upload in parts and delete, and leaves nothing behind. KindAuth,
+	// KindNotFound (no such bucket), KindInvalid (an endpoint that may not be
+	// used), KindUnavailable.
+	Check(ctx context.Context, b Bucket, prefix string) error
 }

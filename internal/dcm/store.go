@@ -14,12 +14,30 @@ type Store interface {
 	// that are due at or before until, oldest first. The index behind it is
 	// eventually consistent: re-check on the item before acting.
 	DueVMs(ctx context.Context, shard int, until time.Time, limit int) ([]DueVM, error)
+	// DueWorkspaces is the same for workspaces with a task.
+	DueWorkspaces(ctx context.Context, shard int, until time.Time, limit int) ([]DueWorkspace, error)
+	// DueTenants is the same for tenants whose settings changed in a way that
+	// their workspaces or VMs must follow.
+	DueTenants(ctx context.Context, shard int, until time.Time, limit int) ([]DueTenant, error)
 }
 
 // DueVM is a VM that a sweep should look at.
 type DueVM struct {
 	Tenant TenantID
 	VM     VMID
+	DueAt  time.Time
+}
+
+// DueWorkspace is a workspace that a sweep should look at.
+type DueWorkspace struct {
+	Tenant    TenantID
+	Workspace WorkspaceID
+	DueAt     time.Time
+}
+
+// DueTenant is a tenant that a sweep should look at.
+type DueTenant struct {
+	Tenant TenantID
 	DueAt  time.Time
 }
 
@@ -30,11 +48,23 @@ type TenantStore interface {
 	// what the request did not name. A named workspace that does not exist
 	// is CodeNotFound; an idempotency key not yet used leaves Earlier nil.
 	LaunchContext(ctx context.Context, w WorkspaceID, idempotencyKey string) (LaunchContext, error)
+	// Accounts reads the profile and the tenant's own accounts in one call,
+	// strongly consistent. A tenant without a profile has the defaults.
+	Accounts(ctx context.Context) (TenantAccounts, error)
+	// VMWithAccounts is VM and Accounts in one call. CodeNotFound.
+	VMWithAccounts(ctx context.Context, id VMID) (VM, TenantAccounts, error)
+	// KeyWithAccounts is WorkspaceKey and Accounts in one call. CodeNotFound.
+	KeyWithAccounts(ctx context.Context, w WorkspaceID, version int) (WorkspaceKey, TenantAccounts, error)
+	// WorkspaceWithAccounts is Workspace and Accounts in one call. CodeNotFound.
+	WorkspaceWithAccounts(ctx context.Context, w WorkspaceID) (Workspace, TenantAccounts, error)
 	// CreateVM writes the intent in one transaction: the VM, its quota slot,
 	// its hold on the workspace, the idempotency key, and the tenant's profile
-	// if this is the first write. Errors: CodeQuotaExceeded with limit and
-	// use, CodeConflict naming the VM that holds the workspace,
-	// ErrIdempotencyTaken, ErrLostRace.
+	// if this is the first write; the reserved cost, the count of the tenant's
+	// own provider account, the month's usage and the audit event. All the
+	// quotas are conditions of it. Errors: CodeQuotaExceeded with limit, use and
+	// what counts; CodeConflict naming the VM that holds the workspace, or
+	// saying that the workspace is being deleted; ErrIdempotencyTaken;
+	// ErrLostRace (also: the provider account is not the one named any more).
 	CreateVM(ctx context.Context, i Intent) error
 	// VM reads a VM, strongly consistent. CodeNotFound.
 	VM(ctx context.Context, id VMID) (VM, error)
@@ -64,15 +94,69 @@ type TenantStore interface {
 	// b.Generation-1 and the VM still holds it. ErrLostRace.
 	AdvanceGeneration(ctx context.Context, vm VMID, w WorkspaceID, b Backup) error
 	// FinishVM makes a stopping VM stopped, frees its quota slot and its hold
-	// on the workspace and, if DropWorkspace, deletes a workspace that was
-	// never backed up, in one transaction. ErrLostRace if it is not stopping.
+	// on the workspace, settles its cost and usage and, if DropWorkspace,
+	// deletes a workspace that was never backed up, in one transaction.
+	// ErrLostRace if it is not stopping.
 	FinishVM(ctx context.Context, f Finish) error
+
+	// PutTenant changes what a tenant may change of its profile, creating it
+	// if there is none, and returns it.
+	PutTenant(ctx context.Context, c TenantChange) (Tenant, error)
+	// SetQuotas is the platform's. With dueAt set, a sweep looks at the tenant.
+	SetQuotas(ctx context.Context, q Quotas, defaults Quotas, at time.Time) (Tenant, error)
+	// PutProviderAccount adds or replaces the account for a.Provider. It keeps
+	// the count of VMs, and their number, of the one it replaces. ErrLostRace
+	// if the one there is not replaces ("" for none).
+	PutProviderAccount(ctx context.Context, a ProviderAccount, replaces AccountID) error
+	// RemoveProviderAccount removes it if no VM depends on it. CodeNotFound;
+	// ErrLostRace if a VM does.
+	RemoveProviderAccount(ctx context.Context, provider string) error
+	// NoteProviderAccount notes what a check of the account found out.
+	NoteProviderAccount(ctx context.Context, provider string, id AccountID, checkedAt time.Time, p *Problem) error
+	// SetDNSAccount makes a the account for new VMs; nil for the platform's.
+	// The one before stays readable until ForgetAccount.
+	SetDNSAccount(ctx context.Context, a *DNSAccount, at time.Time) (Tenant, error)
+	// SetStorageAccount makes a the account for new workspaces; nil for the
+	// platform's. The one before stays readable until ForgetAccount. The tenant
+	// becomes due at once, so that a sweep moves its workspaces.
+	SetStorageAccount(ctx context.Context, a *StorageAccount, at time.Time) (Tenant, error)
+	// ForgetAccount drops a DNS or storage account that is not the current one.
+	// ErrLostRace if it is.
+	ForgetAccount(ctx context.Context, id AccountID) error
+	// SettleTenant moves the tenant's due time; zero takes it out of the index.
+	// ErrLostRace if it is not at from any more.
+	SettleTenant(ctx context.Context, from, to time.Time) error
+
+	// Workspaces lists one page, newest first. A cursor that isn't this
+	// tenant's is CodeInvalid on field "cursor".
+	Workspaces(ctx context.Context, q WorkspaceQuery) (WorkspacePage, error)
+	// ChangeWorkspace makes one conditional write and returns the workspace as
+	// it is afterwards; with ErrLostRace, as it is. CodeNotFound.
+	ChangeWorkspace(ctx context.Context, id WorkspaceID, c WorkspaceChange) (Workspace, error)
+	// ReplaceBackup swaps a workspace's backup for a copy of the same content,
+	// under another key or at another place, and clears its task, in one
+	// conditional write, if no VM holds the workspace and its backup is still
+	// from. It adjusts the tenant's StorageBytes. ErrLostRace.
+	ReplaceBackup(ctx context.Context, w WorkspaceID, from, to Backup) error
+	// RetireKeys deletes the versions below the one that the workspace's
+	// backup is encrypted with, if no VM holds the workspace. ErrLostRace.
+	RetireKeys(ctx context.Context, w WorkspaceID, below int) error
+	// DropWorkspace deletes a workspace whose task is TaskDelete, its keys and
+	// its share of StorageBytes, in one transaction. CodeNotFound; ErrLostRace.
+	DropWorkspace(ctx context.Context, id WorkspaceID, at time.Time) error
+
+	// Usage reads one month's usage in one call.
+	Usage(ctx context.Context, m Month) (MonthlyUsage, error)
+	// AddEvent adds to the audit log.
+	AddEvent(ctx context.Context, e Event) error
+	// Events lists one page of the audit log, newest first.
+	Events(ctx context.Context, q EventQuery) (EventPage, error)
 }
 
 // LaunchContext is what a launch decides on.
 type LaunchContext struct {
-	// Tenant is the profile, or one with defaults if none is stored yet.
-	Tenant Tenant
+	// Accounts holds the profile, or one with defaults if none is stored yet.
+	Accounts TenantAccounts
 	// Workspace is the one named, nil if none was.
 	Workspace *Workspace
 	// Earlier is what the idempotency key already stands for.
@@ -100,6 +184,8 @@ type Intent struct {
 	Idempotency *Idempotency
 	// DefaultQuotas are written if the tenant has no profile yet.
 	DefaultQuotas Quotas
+	// Event is the audit event of the launch.
+	Event Event
 }
 
 // VMQuery asks for one page of VMs, newest first.
@@ -170,4 +256,55 @@ type Finish struct {
 	Workspace     WorkspaceID
 	At            time.Time
 	DropWorkspace bool
+	// Provider and AccountID say whose account the server was in.
+	Provider  string
+	AccountID AccountID
+	// Reserved is what admission reserved, Usage what the VM used.
+	Reserved Micros
+	Usage    []Usage
 }
+
+// TenantChange is what a tenant may change of its profile. Nil fields stay.
+type TenantChange struct {
+	Name  *string
+	Email *string
+	Auth  *AuthConfig
+	At    time.Time
+	// DefaultQuotas are written if the tenant has no profile yet.
+	DefaultQuotas Quotas
+}
+
+// WorkspaceQuery asks for one page of workspaces, newest first.
+type WorkspaceQuery struct {
+	Limit  int
+	Cursor string
+}
+
+// WorkspacePage is one page. NextCursor is "" on the last one.
+type WorkspacePage struct {
+	Items      []Workspace
+	NextCursor string
+}
+
+// WorkspaceChange is one conditional write on a workspace.
+type WorkspaceChange struct {
+	// IfFree asks that no VM holds it.
+	IfFree bool
+	// IfTask, if set, must be the kind of its task; NoTask for none.
+	IfTask *TaskKind
+	// IfGeneration, if set, must be its generation.
+	IfGeneration *int64
+	// IfDueAt, if set, must equal its DueAt: nobody touched it since.
+	IfDueAt *time.Time
+
+	Task      *WorkspaceTask
+	ClearTask bool
+	// StorageID may change only while there is no backup.
+	StorageID *AccountID
+	// DueAt: zero takes it out of the index.
+	DueAt     *time.Time
+	UpdatedAt time.Time
+}
+
+// NoTask, as WorkspaceChange.IfTask, asks that there is no task.
+const NoTask TaskKind = ""

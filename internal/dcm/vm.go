@@ -29,6 +29,12 @@ type VM struct {
 	CreatedBy   UserID
 
 	Provider string
+	// AccountID is the account that pays for the server, StorageID the one that
+	// takes its backups. A VM keeps both until it ends.
+	AccountID AccountID
+	StorageID AccountID
+	// Reserved is what admission reserved for it of a monthly limit.
+	Reserved Micros
 	// Region, ServerType, ProviderID and Price are empty until the provider
 	// answered.
 	Region     string

@@ -24,11 +24,47 @@ type Workspace struct {
 	KeyVersion int
 	// Recipient is the age recipient of the newest key. It is public.
 	Recipient string
+	// StorageID is the account whose bucket this workspace's backups go to.
+	StorageID AccountID
+	// Task is what is still to be done to the workspace; nil for nothing.
+	Task *WorkspaceTask
+	// DueAt is when a sweep looks at the workspace next; zero for never.
+	DueAt time.Time
+}
+
+// TaskKind is what is to be done to a workspace.
+type TaskKind string
+
+// The kinds. A workspace has at most one task at a time; deleting replaces any
+// other.
+const (
+	// TaskRotate re-encrypts the backup to the newest key.
+	TaskRotate TaskKind = "rotate"
+	// TaskMove copies the backup to the tenant's current storage.
+	TaskMove TaskKind = "move"
+	// TaskDelete deletes the backup, its keys and the workspace.
+	TaskDelete TaskKind = "delete"
+)
+
+// WorkspaceTask is work that outlives a request. What it has begun outside is
+// noted before the next step, so that any crash leaves it able to go on.
+type WorkspaceTask struct {
+	Kind TaskKind
+	// Target is the storage to move to.
+	Target  AccountID
+	Since   time.Time
+	Attempt int
+	// Upload is the copy under way; nil when there is none.
+	Upload *Upload
+	// Problem is why the last attempt failed; nil if none has.
+	Problem *Problem
 }
 
 // Backup is one verified backup, as it lies in storage.
 type Backup struct {
 	ID BackupID
+	// StorageID is the account whose bucket holds it.
+	StorageID AccountID
 	// Key is the object's key, VersionID the exact version of it: the
 	// object's newest version may be an upload nobody acknowledged.
 	Key       string

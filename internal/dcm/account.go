@@ -1,0 +1,104 @@
+package dcm
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"time"
+)
+
+// AccountID names an account that a tenant brought along: "ac-" and ten
+// characters. "" stands for the platform's.
+type AccountID string
+
+// PlatformAccount is the platform's own.
+const PlatformAccount AccountID = ""
+
+// NewAccountID draws an id from random.
+func NewAccountID(random io.Reader) (AccountID, error) {
+	s, err := randomText(random, 10)
+	return AccountID("ac-" + s), err
+}
+
+// ProviderNames are the providers that the system has words for.
+var ProviderNames = []string{"hetzner", "scaleway", "ovh", "digitalocean"}
+
+// ProviderAccount is a tenant's own account at a provider.
+type ProviderAccount struct {
+	ID       AccountID
+	Provider string
+	// Sealed is the API token.
+	Sealed      Sealed
+	Fingerprint string
+	Region      string
+	SSHKeyID    string
+	ProjectID   string
+	AddedAt     time.Time
+	// CheckedAt is when the token was last seen to work, Problem what was
+	// wrong with it since; nil if nothing.
+	CheckedAt time.Time
+	Problem   *Problem
+	// ActiveVMs counts the VMs that depend on it.
+	ActiveVMs int
+}
+
+// DNSAccount is a tenant's own zone. VMs are named {vm}.vm.{BaseDomain} in it.
+type DNSAccount struct {
+	ID         AccountID
+	ZoneID     string
+	BaseDomain string
+	// Sealed is the API token.
+	Sealed      Sealed
+	Fingerprint string
+	AddedAt     time.Time
+}
+
+// StorageAccount is a tenant's own bucket.
+type StorageAccount struct {
+	ID          AccountID
+	Endpoint    string
+	Bucket      string
+	Region      string
+	AccessKeyID string
+	// Sealed is the secret access key.
+	Sealed      Sealed
+	Fingerprint string
+	AddedAt     time.Time
+}
+
+// Fingerprint tells two secrets apart without telling either: the first 12
+// hex digits of a SHA-256 over the account's id and the secret.
+func Fingerprint(id AccountID, s Secret) string {
+	sum := sha256.Sum256([]byte(string(id) + "\x00" + s.Reveal()))
+	return hex.EncodeToString(sum[:6])
+}
+
+// TenantAccounts is all that says whose credentials serve a tenant. It is read
+// in one call, together with what needs it.
+type TenantAccounts struct {
+	Tenant Tenant
+	// Providers are the tenant's own, by the provider's name.
+	Providers map[string]ProviderAccount
+}
+
+// Accounts opens accounts: the platform's or the tenant's own. Errors of
+// CodeProviderAuth mean that there is no credential to use.
+type Accounts interface {
+	// Credential opens an account at the provider: PlatformAccount, or the
+	// tenant's own, which must be the one named.
+	Credential(ctx context.Context, a TenantAccounts, provider string, id AccountID) (Credential, error)
+	// Domain is where the tenant's next VM gets its name.
+	Domain(a TenantAccounts) Domain
+	// Zone opens the zone where a VM's records were placed.
+	Zone(ctx context.Context, a TenantAccounts, p DNSPlacement) (DNSZone, error)
+	// Bucket opens the storage of this id.
+	Bucket(ctx context.Context, a TenantAccounts, id AccountID) (Bucket, error)
+}
+
+// Domain is where names are made: {vm}.{Subdomain}.vm.{Base}.
+type Domain struct {
+	Base      string
+	Subdomain string
+	Placement DNSPlacement
+}

@@ -1,0 +1,39 @@
+package dcm
+
+import "time"
+
+// Event is an entry of a tenant's audit log: who did what, when, from where,
+// to which resource, with what result. It holds no secret.
+type Event struct {
+	// ID makes events of one moment distinct: "ev-" and ten characters.
+	ID   string    `json:"id"`
+	At   time.Time `json:"at"`
+	User UserID    `json:"user"`
+	// Actor is "user", "vm" or "system".
+	Actor    string `json:"actor"`
+	SourceIP string `json:"sourceIp"`
+	// Action is the function's name, such as "vms-create".
+	Action string `json:"action"`
+	// Resource is what it was done to, such as "vms/vm-k3j9x2m4qa".
+	Resource string `json:"resource"`
+	// Result is "ok" or the code of the error.
+	Result    string `json:"result"`
+	RequestID string `json:"requestId"`
+	// Detail is a few more words, "" for none.
+	Detail string `json:"detail,omitempty"`
+}
+
+// EventTTL is how long an event stays readable.
+const EventTTL = 90 * 24 * time.Hour
+
+// EventQuery asks for one page of events, newest first.
+type EventQuery struct {
+	Limit  int
+	Cursor string
+}
+
+// EventPage is one page. NextCursor is "" on the last one.
+type EventPage struct {
+	Items      []Event
+	NextCursor string
+}
