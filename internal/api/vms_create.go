@@ -33,6 +33,7 @@ func VmsCreate(l launcher, links Links) httpapi.Endpoint {
 			launched, err := l.Launch(ctx, lifecycle.LaunchOrder{
 				Principal: r.Principal, Request: body,
 				IdempotencyKey: r.Headers.Get("Idempotency-Key"), APIURL: r.APIURL,
+				SourceIP: r.SourceIP, RequestID: r.RequestID,
 			})
 			if err != nil {
 				return httpapi.Response{}, notFoundAs(err, errNoWorkspace)

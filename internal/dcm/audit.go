@@ -1,6 +1,9 @@
 package dcm
 
-import "time"
+import (
+	"io"
+	"time"
+)
 
 // Event is an entry of a tenant's audit log: who did what, when, from where,
 // to which resource, with what result. It holds no secret.
@@ -36,4 +39,10 @@ type EventQuery struct {
 type EventPage struct {
 	Items      []Event
 	NextCursor string
+}
+
+// NewEventID draws an id from random.
+func NewEventID(random io.Reader) (string, error) {
+	s, err := randomText(random, 10)
+	return "ev-" + s, err
 }

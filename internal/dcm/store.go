@@ -136,7 +136,8 @@ type TenantStore interface {
 	// ReplaceBackup swaps a workspace's backup for a copy of the same content,
 	// under another key or at another place, and clears its task, in one
 	// conditional write, if no VM holds the workspace and its backup is still
-	// from. It adjusts the tenant's StorageBytes. ErrLostRace.
+	// from. The workspace's StorageID becomes to's, its Generation too. It
+	// adjusts the tenant's StorageBytes. ErrLostRace.
 	ReplaceBackup(ctx context.Context, w WorkspaceID, from, to Backup) error
 	// RetireKeys deletes the versions below the one that the workspace's
 	// backup is encrypted with, if no VM holds the workspace. ErrLostRace.

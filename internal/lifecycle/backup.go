@@ -34,15 +34,15 @@ var sha256Pattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 // settled first. CodeConflict, CodeNotFound.
 func (b *Backups) Start(ctx context.Context, who dcm.TokenClaims, r dcm.BackupStart) (dcm.BackupStarted, error) {
 	tenant := b.Store.Tenant(who.Tenant)
-	vm, err := b.writer(ctx, tenant, who.VM)
+	vm, accounts, err := b.writer(ctx, tenant, who.VM)
 	if err != nil {
 		return dcm.BackupStarted{}, err
 	}
 	if vm.Upload != nil {
-		if err := (settler{b.Common, b.Accounts, b.Storage}).settle(ctx, vm); err != nil {
+		if err := (settler{b.Common, b.Accounts, b.Storage}).settle(ctx, vm, accounts); err != nil {
 			return dcm.BackupStarted{}, err
 		}
-		if vm, err = b.writer(ctx, tenant, who.VM); err != nil {
+		if vm, accounts, err = b.writer(ctx, tenant, who.VM); err != nil {
 			return dcm.BackupStarted{}, err
 		}
 	}
@@ -58,19 +58,19 @@ func (b *Backups) Start(ctx context.Context, who dcm.TokenClaims, r dcm.BackupSt
 			return dcm.BackupStarted{}, err
 		}
 	}
-	return b.begin(ctx, tenant, vm, ws)
+	return b.begin(ctx, tenant, vm, ws, accounts)
 }
 
 // writer reads the VM and checks that it may back up at all.
-func (b *Backups) writer(ctx context.Context, t dcm.TenantStore, id dcm.VMID) (dcm.VM, error) {
-	vm, err := t.VM(ctx, id)
+func (b *Backups) writer(ctx context.Context, t dcm.TenantStore, id dcm.VMID) (dcm.VM, dcm.TenantAccounts, error) {
+	vm, accounts, err := t.VMWithAccounts(ctx, id)
 	if err != nil {
-		return dcm.VM{}, fmt.Errorf("read %s: %w", id, err)
+		return dcm.VM{}, accounts, fmt.Errorf("read %s: %w", id, err)
 	}
 	if vm.RunningAt == nil || !vm.Status.Active() {
-		return dcm.VM{}, dcm.Errorf(dcm.CodeConflict, "a VM that is not running has nothing to back up")
+		return dcm.VM{}, accounts, dcm.Errorf(dcm.CodeConflict, "a VM that is not running has nothing to back up")
 	}
-	return vm, nil
+	return vm, accounts, nil
 }
 
 // mayWrite decides whose work is newer. One exception is needed: an agent that
@@ -116,12 +116,12 @@ func (b *Backups) firstKey(ctx context.Context, t dcm.TenantStore, ws dcm.Worksp
 	return ws, nil
 }
 
-func (b *Backups) begin(ctx context.Context, t dcm.TenantStore, vm dcm.VM, ws dcm.Workspace) (dcm.BackupStarted, error) {
+func (b *Backups) begin(ctx context.Context, t dcm.TenantStore, vm dcm.VM, ws dcm.Workspace, accounts dcm.TenantAccounts) (dcm.BackupStarted, error) {
 	id, err := dcm.NewBackupID(b.Random)
 	if err != nil {
 		return dcm.BackupStarted{}, err
 	}
-	bucket, err := b.Accounts.Bucket(ctx, vm.TenantID)
+	bucket, err := b.Accounts.Bucket(ctx, accounts, vm.StorageID)
 	if err != nil {
 		return dcm.BackupStarted{}, fmt.Errorf("open the bucket: %w", err)
 	}
@@ -158,14 +158,14 @@ func (b *Backups) Parts(ctx context.Context, who dcm.TokenClaims, id dcm.BackupI
 	if err := checkParts(r.Parts); err != nil {
 		return dcm.BackupPartURLs{}, err
 	}
-	vm, err := b.Store.Tenant(who.Tenant).VM(ctx, who.VM)
+	vm, accounts, err := b.Store.Tenant(who.Tenant).VMWithAccounts(ctx, who.VM)
 	if err != nil {
 		return dcm.BackupPartURLs{}, fmt.Errorf("read %s: %w", who.VM, err)
 	}
 	if vm.Upload == nil || vm.Upload.BackupID != id || !vm.Status.Active() {
 		return dcm.BackupPartURLs{}, errNoSuchBackup
 	}
-	bucket, err := b.Accounts.Bucket(ctx, vm.TenantID)
+	bucket, err := b.Accounts.Bucket(ctx, accounts, vm.StorageID)
 	if err != nil {
 		return dcm.BackupPartURLs{}, fmt.Errorf("open the bucket: %w", err)
 	}
@@ -184,7 +184,7 @@ func (b *Backups) Complete(ctx context.Context, who dcm.TokenClaims, id dcm.Back
 		return dcm.BackupCompleted{}, err
 	}
 	tenant := b.Store.Tenant(who.Tenant)
-	vm, err := tenant.VM(ctx, who.VM)
+	vm, accounts, err := tenant.VMWithAccounts(ctx, who.VM)
 	if err != nil {
 		return dcm.BackupCompleted{}, fmt.Errorf("read %s: %w", who.VM, err)
 	}
@@ -204,11 +204,11 @@ func (b *Backups) Complete(ctx context.Context, who dcm.TokenClaims, id dcm.Back
 	if err != nil {
 		return dcm.BackupCompleted{}, fmt.Errorf("announce backup %s: %w", id, err)
 	}
-	return b.finish(ctx, tenant, vm, r)
+	return b.finish(ctx, tenant, vm, accounts, r)
 }
 
-func (b *Backups) finish(ctx context.Context, t dcm.TenantStore, vm dcm.VM, r dcm.BackupComplete) (dcm.BackupCompleted, error) {
-	bucket, err := b.Accounts.Bucket(ctx, vm.TenantID)
+func (b *Backups) finish(ctx context.Context, t dcm.TenantStore, vm dcm.VM, accounts dcm.TenantAccounts, r dcm.BackupComplete) (dcm.BackupCompleted, error) {
+	bucket, err := b.Accounts.Bucket(ctx, accounts, vm.StorageID)
 	if err != nil {
 		return dcm.BackupCompleted{}, fmt.Errorf("open the bucket: %w", err)
 	}
@@ -221,7 +221,7 @@ func (b *Backups) finish(ctx context.Context, t dcm.TenantStore, vm dcm.VM, r dc
 	if err != nil {
 		return dcm.BackupCompleted{}, outsideError("the backup storage", err)
 	}
-	backup := backupOf(vm.Upload, object, b.Clock)
+	backup := backupOf(vm, object, b.Clock)
 	if err := t.AdvanceGeneration(ctx, vm.ID, vm.WorkspaceID, backup); errors.Is(err, dcm.ErrLostRace) {
 		return b.completedBefore(ctx, t, vm, backup.ID)
 	} else if err != nil {

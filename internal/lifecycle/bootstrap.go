@@ -88,7 +88,7 @@ func (b *Bootstrapper) restore(ctx context.Context, vm dcm.VM) (*dcm.Restore, er
 	if vm.Restore == nil {
 		return nil, nil
 	}
-	key, err := b.Store.Tenant(vm.TenantID).WorkspaceKey(ctx, vm.WorkspaceID, vm.Restore.KeyVersion)
+	key, accounts, err := b.Store.Tenant(vm.TenantID).KeyWithAccounts(ctx, vm.WorkspaceID, vm.Restore.KeyVersion)
 	if err != nil {
 		return nil, fmt.Errorf("read key %d of %s: %w", vm.Restore.KeyVersion, vm.WorkspaceID, err)
 	}
@@ -96,7 +96,7 @@ func (b *Bootstrapper) restore(ctx context.Context, vm dcm.VM) (*dcm.Restore, er
 	if err != nil {
 		return nil, fmt.Errorf("open key %d of %s: %w", key.Version, vm.WorkspaceID, err)
 	}
-	bucket, err := b.Accounts.Bucket(ctx, vm.TenantID)
+	bucket, err := b.Accounts.Bucket(ctx, accounts, vm.Restore.StorageID)
 	if err != nil {
 		return nil, fmt.Errorf("open the bucket: %w", err)
 	}

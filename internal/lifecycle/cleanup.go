@@ -19,7 +19,7 @@ type Cleaner struct {
 // CodeConflict, CodeNotFound, CodeProviderUnavailable (call again).
 func (c *Cleaner) Cleanup(ctx context.Context, who dcm.TokenClaims, r dcm.Cleanup) (dcm.VM, error) {
 	tenant := c.Store.Tenant(who.Tenant)
-	vm, err := tenant.VM(ctx, who.VM)
+	vm, accounts, err := tenant.VMWithAccounts(ctx, who.VM)
 	if err != nil {
 		return dcm.VM{}, fmt.Errorf("read %s: %w", who.VM, err)
 	}
@@ -32,7 +32,7 @@ func (c *Cleaner) Cleanup(ctx context.Context, who dcm.TokenClaims, r dcm.Cleanu
 	if vm, err = c.letGo(ctx, tenant, vm, r.Reason); err != nil {
 		return dcm.VM{}, err
 	}
-	released, err := c.Releaser.Release(ctx, vm)
+	released, err := c.Releaser.Release(ctx, vm, accounts)
 	switch {
 	case errors.Is(err, ErrNotGone):
 		// The deletion is under way; a sweep confirms it.

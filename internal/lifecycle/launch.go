@@ -50,6 +50,9 @@ type LaunchOrder struct {
 	IdempotencyKey string
 	// APIURL is where the VM will reach the control plane.
 	APIURL string
+	// SourceIP and RequestID are for the audit log.
+	SourceIP  string
+	RequestID string
 }
 
 // Launch creates a VM within dcm.LaunchBudget. What can't be created by then
@@ -109,12 +112,12 @@ func (l *Launcher) realise(ctx context.Context, p plan) (dcm.VM, error) {
 
 	server, err := l.order(budget, p)
 	if err != nil {
-		return dcm.VM{}, l.undo(ctx, vm, err)
+		return dcm.VM{}, l.undo(ctx, vm, p.accounts, err)
 	}
 	vm.ProviderID = server.ID
 	ids, err := l.publish(budget, p, server)
 	if err != nil {
-		return dcm.VM{}, l.undo(ctx, vm, err)
+		return dcm.VM{}, l.undo(ctx, vm, p.accounts, err)
 	}
 	due := vm.CreatedAt.Add(dcm.BootDeadline)
 	changed, err := tenant.ChangeVM(ctx, vm.ID, dcm.VMChange{
@@ -129,7 +132,7 @@ func (l *Launcher) realise(ctx context.Context, p plan) (dcm.VM, error) {
 		vm.DNS.RecordIDs = ids
 		stopped := changed
 		stopped.ProviderID, stopped.DNS = vm.ProviderID, vm.DNS
-		l.finishUndo(ctx, stopped)
+		l.finishUndo(ctx, stopped, p.accounts)
 		return dcm.VM{}, dcm.Errorf(dcm.CodeConflict, "the VM was stopped while it was being created")
 	}
 	if err != nil {
@@ -164,7 +167,7 @@ func facts(s dcm.Server) *dcm.ServerFacts {
 
 // undo ends a VM whose launch failed, and returns the failure as the caller
 // reads it.
-func (l *Launcher) undo(ctx context.Context, vm dcm.VM, failure error) error {
+func (l *Launcher) undo(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts, failure error) error {
 	problem := problemOf(failure)
 	now := l.Clock.Now()
 	status, reason := dcm.StatusStopping, dcm.StopCreateFailed
@@ -183,20 +186,20 @@ func (l *Launcher) undo(ctx context.Context, vm dcm.VM, failure error) error {
 		return failure
 	}
 	stopped.ProviderID = vm.ProviderID
-	l.finishUndo(ctx, stopped)
+	l.finishUndo(ctx, stopped, accounts)
 	return failure
 }
 
 // undoTimeout keeps the undoing within API Gateway's 30 s.
 const undoTimeout = 7 * time.Second
 
-func (l *Launcher) finishUndo(ctx context.Context, vm dcm.VM) {
+func (l *Launcher) finishUndo(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
 	if vm.Status == dcm.StatusStopped {
 		return
 	}
-	if _, err := l.Releaser.releaseLaunched(ctx, vm); err != nil {
+	if _, err := l.Releaser.releaseLaunched(ctx, vm, accounts); err != nil {
 		l.Log.WarnContext(ctx, "undo launch: left to the sweep", "vm", vm.ID, "error", err)
 	}
 }

@@ -21,7 +21,7 @@ type Overdue struct {
 // Handle re-reads a VM from the due index and does what its state asks for.
 // A VM that is not due any more is left alone.
 func (o *Overdue) Handle(ctx context.Context, due dcm.DueVM) error {
-	vm, err := o.Store.Tenant(due.Tenant).VM(ctx, due.VM)
+	vm, accounts, err := o.Store.Tenant(due.Tenant).VMWithAccounts(ctx, due.VM)
 	if dcm.ErrorCode(err) == dcm.CodeNotFound {
 		return nil
 	}
@@ -41,7 +41,7 @@ func (o *Overdue) Handle(ctx context.Context, due dcm.DueVM) error {
 		}
 	}
 	if vm.Status == dcm.StatusStopping {
-		return o.stopping(ctx, vm)
+		return o.stopping(ctx, vm, accounts)
 	}
 	return nil
 }
@@ -103,12 +103,12 @@ func (o *Overdue) stop(ctx context.Context, vm dcm.VM, reason dcm.StopReason, p 
 
 // stopping decides whether a stopping VM may still save its work. Where it has
 // none, or can't any more, or has had its time, it is released.
-func (o *Overdue) stopping(ctx context.Context, vm dcm.VM) error {
+func (o *Overdue) stopping(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) error {
 	now := o.Clock.Now()
 	switch {
 	case mayRelease(vm):
 	case now.Before(graceEnds(vm, now)):
-		gone, err := o.serverGone(ctx, vm)
+		gone, err := o.serverGone(ctx, vm, accounts)
 		if err != nil {
 			return err
 		}
@@ -119,7 +119,7 @@ func (o *Overdue) stopping(ctx context.Context, vm dcm.VM) error {
 		o.Meter.Count(dcm.MetricWorkLost, 1)
 		o.Log.ErrorContext(ctx, "released a VM whose last work could not be saved", "vm", vm.ID, "tenant", vm.TenantID)
 	}
-	if _, err := o.Releaser.Release(ctx, vm); err != nil && !errors.Is(err, ErrNotGone) {
+	if _, err := o.Releaser.Release(ctx, vm, accounts); err != nil && !errors.Is(err, ErrNotGone) {
 		return err
 	}
 	return nil
@@ -138,12 +138,12 @@ func graceEnds(vm dcm.VM, now time.Time) time.Time {
 	return stopped.Add(dcm.StopGrace)
 }
 
-func (o *Overdue) serverGone(ctx context.Context, vm dcm.VM) (bool, error) {
+func (o *Overdue) serverGone(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) (bool, error) {
 	provider := o.Providers[vm.Provider]
 	if provider == nil {
 		return false, fmt.Errorf("provider %q has no adapter", vm.Provider)
 	}
-	credential, err := o.Accounts.Credential(ctx, vm.TenantID, vm.Provider)
+	credential, err := o.Accounts.Credential(ctx, accounts, vm.Provider, vm.AccountID)
 	if err != nil {
 		return false, fmt.Errorf("open the credential for %s: %w", vm.Provider, err)
 	}

@@ -11,6 +11,7 @@ import (
 // all that can fail without a trace, before the intent is written.
 type plan struct {
 	intent     dcm.Intent
+	accounts   dcm.TenantAccounts
 	offers     []dcm.Offer
 	password   dcm.Secret
 	credential dcm.Credential
@@ -19,24 +20,25 @@ type plan struct {
 }
 
 func (l *Launcher) plan(ctx context.Context, o LaunchOrder, launch dcm.Launch, known dcm.LaunchContext) (plan, error) {
-	vm, ws, err := l.records(o, launch, known.Workspace)
+	vm, ws, err := l.records(o, launch, known)
 	if err != nil {
 		return plan{}, err
 	}
-	p := plan{offers: launch.Offers}
+	accounts := known.Accounts
+	p := plan{offers: launch.Offers, accounts: accounts}
 	if l.Providers[launch.Provider] == nil {
 		return plan{}, fmt.Errorf("provider %q is in the size catalogue but has no adapter", launch.Provider)
 	}
-	if p.credential, err = l.Accounts.Credential(ctx, vm.TenantID, vm.Provider); err != nil {
+	if p.credential, err = l.Accounts.Credential(ctx, accounts, vm.Provider, vm.AccountID); err != nil {
 		return plan{}, fmt.Errorf("open the credential for %s: %w", vm.Provider, err)
 	}
-	domain, err := l.Accounts.Domain(ctx, vm.TenantID)
-	if err != nil {
-		return plan{}, fmt.Errorf("find the tenant's domain: %w", err)
+	if vm.Reserved, err = l.reserve(ctx, p, accounts.Tenant.Quotas, launch); err != nil {
+		return plan{}, err
 	}
+	domain := l.Accounts.Domain(accounts)
 	vm.DNS = domain.Placement
 	vm.Hostname = dcm.Hostname(vm.ID, domain.Subdomain, domain.Base)
-	if p.zone, err = l.Accounts.Zone(ctx, vm.TenantID, vm.DNS); err != nil {
+	if p.zone, err = l.Accounts.Zone(ctx, accounts, vm.DNS); err != nil {
 		return plan{}, fmt.Errorf("open the DNS zone: %w", err)
 	}
 	if p.password, err = dcm.NewPassword(l.Random); err != nil {
@@ -51,17 +53,19 @@ func (l *Launcher) plan(ctx context.Context, o LaunchOrder, launch dcm.Launch, k
 	p.intent = dcm.Intent{
 		VM: vm, Workspace: ws, NewWorkspace: known.Workspace == nil, DefaultQuotas: l.Quotas,
 	}
-	return p, nil
+	p.intent.Event, err = l.event(o, vm)
+	return p, err
 }
 
 // records makes the VM's record and the workspace's, new or resumed.
-func (l *Launcher) records(o LaunchOrder, launch dcm.Launch, resumed *dcm.Workspace) (dcm.VM, dcm.Workspace, error) {
+func (l *Launcher) records(o LaunchOrder, launch dcm.Launch, known dcm.LaunchContext) (dcm.VM, dcm.Workspace, error) {
+	resumed := known.Workspace
 	id, err := dcm.NewVMID(l.Random)
 	if err != nil {
 		return dcm.VM{}, dcm.Workspace{}, err
 	}
 	now := l.Clock.Now()
-	ws, err := l.workspace(o.Principal.Tenant, launch, resumed)
+	ws, err := l.workspace(known.Accounts.Tenant, launch, resumed)
 	if err != nil {
 		return dcm.VM{}, dcm.Workspace{}, err
 	}
@@ -73,6 +77,7 @@ func (l *Launcher) records(o LaunchOrder, launch dcm.Launch, resumed *dcm.Worksp
 		ID: id, TenantID: ws.TenantID, WorkspaceID: ws.ID, Name: launch.Name,
 		RepoURL: ws.RepoURL, Branch: ws.Branch, Size: launch.Size, CreatedBy: o.Principal.User,
 		Provider: launch.Provider, Region: launch.Region,
+		AccountID: known.Accounts.Providers[launch.Provider].ID, StorageID: ws.StorageID,
 		Status: dcm.StatusCreating, CreatedAt: now, ExpiresAt: now.Add(launch.MaxLifetime),
 		DueAt:       now.Add(dcm.LaunchDeadline),
 		IdleTimeout: launch.IdleTimeout, SSHPublicKey: launch.SSHPublicKey,
@@ -82,10 +87,10 @@ func (l *Launcher) records(o LaunchOrder, launch dcm.Launch, resumed *dcm.Worksp
 
 // workspace makes a new workspace, or checks that the one to resume is free
 // and is the one the request describes.
-func (l *Launcher) workspace(t dcm.TenantID, launch dcm.Launch, resumed *dcm.Workspace) (dcm.Workspace, error) {
+func (l *Launcher) workspace(t dcm.Tenant, launch dcm.Launch, resumed *dcm.Workspace) (dcm.Workspace, error) {
 	if resumed == nil {
 		id, err := dcm.NewWorkspaceID(l.Random)
-		return dcm.Workspace{ID: id, TenantID: t, RepoURL: launch.RepoURL, Branch: launch.Branch}, err
+		return dcm.Workspace{ID: id, TenantID: t.ID, RepoURL: launch.RepoURL, Branch: launch.Branch, StorageID: t.StorageID}, err
 	}
 	var wrong []dcm.FieldError
 	if launch.RepoURL != "" && launch.RepoURL != resumed.RepoURL {
@@ -96,6 +101,9 @@ func (l *Launcher) workspace(t dcm.TenantID, launch dcm.Launch, resumed *dcm.Wor
 	}
 	if err := dcm.InvalidFields(wrong...); err != nil {
 		return dcm.Workspace{}, err
+	}
+	if resumed.Task != nil && resumed.Task.Kind == dcm.TaskDelete {
+		return dcm.Workspace{}, dcm.Errorf(dcm.CodeConflict, "the workspace is being deleted")
 	}
 	if resumed.ActiveVM != "" {
 		return dcm.Workspace{}, dcm.Errorf(dcm.CodeConflict, "the workspace is in use by %s", resumed.ActiveVM)

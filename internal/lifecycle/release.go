@@ -27,21 +27,21 @@ var ErrNotGone = errors.New("the VM is not gone yet")
 // again, no longer knows the server. Every step may be repeated, by anybody,
 // at any time. It returns the VM as it is then; ErrNotGone if a sweep must
 // carry on.
-func (r *Releaser) Release(ctx context.Context, vm dcm.VM) (dcm.VM, error) {
+func (r *Releaser) Release(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) (dcm.VM, error) {
 	launchOver := vm.CreatedAt.Add(dcm.LaunchDeadline)
 	if vm.ProviderID == "" && r.Clock.Now().Before(launchOver) {
 		// The function that launches this VM may still be about to create the
 		// server. Finding none now would prove nothing.
 		return r.putOff(ctx, vm, launchOver, fmt.Errorf("its launch may still be under way: %w", ErrNotGone))
 	}
-	return r.releaseLaunched(ctx, vm)
+	return r.releaseLaunched(ctx, vm, accounts)
 }
 
 // releaseLaunched is Release for a VM whose launch is known to be over.
-func (r *Releaser) releaseLaunched(ctx context.Context, vm dcm.VM) (dcm.VM, error) {
-	steps := []func(context.Context, dcm.VM) error{r.releaseServer, r.releaseDNS, r.settleUpload}
+func (r *Releaser) releaseLaunched(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) (dcm.VM, error) {
+	steps := []func(context.Context, dcm.VM, dcm.TenantAccounts) error{r.releaseServer, r.releaseDNS, r.settleUpload}
 	for _, step := range steps {
-		if err := step(ctx, vm); err != nil {
+		if err := step(ctx, vm, accounts); err != nil {
 			return r.putOff(ctx, vm, r.Clock.Now().Add(dcm.ReleaseRetry), err)
 		}
 	}
@@ -53,8 +53,17 @@ func (r *Releaser) releaseLaunched(ctx context.Context, vm dcm.VM) (dcm.VM, erro
 func (r *Releaser) finish(ctx context.Context, vm dcm.VM) (dcm.VM, error) {
 	now := r.Clock.Now()
 	tenant := r.Store.Tenant(vm.TenantID)
-	err := tenant.FinishVM(ctx, dcm.Finish{
+	usage, err := vm.UsageUntil(now)
+	if err != nil {
+		// A record that can't be priced must not keep the VM's slot for ever.
+		r.Log.ErrorContext(ctx, "usage is recorded without its cost", "vm", vm.ID, "error", err)
+		unpriced := vm
+		unpriced.Price = nil
+		usage, _ = unpriced.UsageUntil(now)
+	}
+	err = tenant.FinishVM(ctx, dcm.Finish{
 		VM: vm.ID, Workspace: vm.WorkspaceID, At: now,
+		Provider: vm.Provider, AccountID: vm.AccountID, Reserved: vm.Reserved, Usage: usage,
 		// A VM that never came to be leaves no empty workspace behind.
 		DropWorkspace: vm.StopReason == dcm.StopCreateFailed && vm.Restore == nil,
 	})
@@ -105,12 +114,12 @@ func blame(err error) string {
 }
 
 // releaseServer deletes the server and asks the provider again.
-func (r *Releaser) releaseServer(ctx context.Context, vm dcm.VM) error {
+func (r *Releaser) releaseServer(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) error {
 	provider := r.Providers[vm.Provider]
 	if provider == nil {
 		return fmt.Errorf("provider %q has no adapter", vm.Provider)
 	}
-	credential, err := r.Accounts.Credential(ctx, vm.TenantID, vm.Provider)
+	credential, err := r.Accounts.Credential(ctx, accounts, vm.Provider, vm.AccountID)
 	if err != nil {
 		return fmt.Errorf("open the credential for %s: %w", vm.Provider, err)
 	}
@@ -140,8 +149,8 @@ func (r *Releaser) releaseServer(ctx context.Context, vm dcm.VM) error {
 
 // releaseDNS withdraws the VM's records. Where the answer that named them was
 // lost, they are found by their comment.
-func (r *Releaser) releaseDNS(ctx context.Context, vm dcm.VM) error {
-	zone, err := r.Accounts.Zone(ctx, vm.TenantID, vm.DNS)
+func (r *Releaser) releaseDNS(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) error {
+	zone, err := r.Accounts.Zone(ctx, accounts, vm.DNS)
 	if err != nil {
 		return fmt.Errorf("open the DNS zone: %w", err)
 	}
@@ -169,9 +178,9 @@ func (r *Releaser) releaseDNS(ctx context.Context, vm dcm.VM) error {
 
 // settleUpload ends an upload the VM left behind: one that was complete
 // becomes the workspace's backup, any other is aborted.
-func (r *Releaser) settleUpload(ctx context.Context, vm dcm.VM) error {
+func (r *Releaser) settleUpload(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) error {
 	if vm.Upload == nil {
 		return nil
 	}
-	return settler{r.Common, r.Accounts, r.Storage}.settle(ctx, vm)
+	return settler{r.Common, r.Accounts, r.Storage}.settle(ctx, vm, accounts)
 }

@@ -18,9 +18,9 @@ type settler struct {
 // settle makes a completed upload the workspace's newest backup, and aborts
 // one that was never completed. A completed one was announced, compared and
 // accepted: only the answer was lost, and the work in it must not be.
-func (s settler) settle(ctx context.Context, vm dcm.VM) error {
+func (s settler) settle(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) error {
 	u := vm.Upload
-	bucket, err := s.accounts.Bucket(ctx, vm.TenantID)
+	bucket, err := s.accounts.Bucket(ctx, accounts, vm.StorageID)
 	if err != nil {
 		return fmt.Errorf("open the bucket: %w", err)
 	}
@@ -41,7 +41,7 @@ func (s settler) settle(ctx context.Context, vm dcm.VM) error {
 }
 
 func (s settler) adopt(ctx context.Context, vm dcm.VM, o dcm.StoredObject) error {
-	err := s.Store.Tenant(vm.TenantID).AdvanceGeneration(ctx, vm.ID, vm.WorkspaceID, backupOf(vm.Upload, o, s.Clock))
+	err := s.Store.Tenant(vm.TenantID).AdvanceGeneration(ctx, vm.ID, vm.WorkspaceID, backupOf(vm, o, s.Clock))
 	if errors.Is(err, dcm.ErrLostRace) {
 		// The workspace has moved on: this upload is not its newest state.
 		return s.clear(ctx, vm)
@@ -69,9 +69,10 @@ func uploadRef(vm dcm.VM, u *dcm.Upload) dcm.UploadRef {
 	return dcm.UploadRef{Key: dcm.BackupKey(vm.TenantID, vm.WorkspaceID), UploadID: u.UploadID, BackupID: u.BackupID}
 }
 
-func backupOf(u *dcm.Upload, o dcm.StoredObject, clock dcm.Clock) dcm.Backup {
+func backupOf(vm dcm.VM, o dcm.StoredObject, clock dcm.Clock) dcm.Backup {
+	u := vm.Upload
 	return dcm.Backup{
-		ID: u.BackupID, Key: o.Key, VersionID: o.VersionID, SizeBytes: o.SizeBytes,
+		ID: u.BackupID, StorageID: vm.StorageID, Key: o.Key, VersionID: o.VersionID, SizeBytes: o.SizeBytes,
 		SHA256: u.Expected.SHA256, KeyVersion: u.KeyVersion,
 		Generation: u.FromGeneration + 1, TakenAt: clock.Now(),
 	}

@@ -26,7 +26,12 @@ func (s *Stopper) Stop(ctx context.Context, t dcm.TenantID, id dcm.VMID, force b
 	if vm.Status != dcm.StatusStopping || !mayRelease(vm) {
 		return vm, nil
 	}
-	released, err := s.Releaser.Release(ctx, vm)
+	accounts, err := s.Store.Tenant(t).Accounts(ctx)
+	if err != nil {
+		s.Log.WarnContext(ctx, "release after stop is left to the sweep", "vm", id, "error", err)
+		return vm, nil
+	}
+	released, err := s.Releaser.Release(ctx, vm, accounts)
 	if err != nil {
 		// The wish is recorded; a sweep carries on.
 		s.Log.WarnContext(ctx, "release after stop is left to the sweep", "vm", id, "error", err)

@@ -81,7 +81,8 @@ func dns(a *app.App) dcm.DNS {
 
 // accounts serve every tenant with the platform's credentials.
 func accounts(a *app.App) dcm.Accounts {
-	return &tenancy.Platform{
+	return &tenancy.Accounts{
+		Sealer:    a.Sealer(),
 		Providers: map[string]tenancy.SecretSource{hetzner.Name: secretSource(a, a.Config.HetznerToken)},
 		DNSToken:  secretSource(a, a.Config.CloudflareToken),
 		ZoneID:    a.Config.ZoneID, BaseDomain: a.Config.BaseDomain, BucketName: a.Config.BucketName,

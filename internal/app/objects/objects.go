@@ -59,5 +59,5 @@ func backups(a *app.App) *lifecycle.Backups {
 // provider's credential and no DNS token.
 func buckets(a *app.App) dcm.Accounts {
 	none := func(context.Context) (dcm.Secret, error) { return dcm.Secret{}, nil }
-	return &tenancy.Platform{BucketName: a.Config.BucketName, DNSToken: none}
+	return &tenancy.Accounts{BucketName: a.Config.BucketName, DNSToken: none, Sealer: a.Sealer()}
 }
