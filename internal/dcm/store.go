@@ -104,9 +104,11 @@ type TenantStore interface {
 	PutTenant(ctx context.Context, c TenantChange) (Tenant, error)
 	// SetQuotas is the platform's. With dueAt set, a sweep looks at the tenant.
 	SetQuotas(ctx context.Context, q Quotas, defaults Quotas, at time.Time) (Tenant, error)
-	// PutProviderAccount adds or replaces the account for a.Provider. It keeps
-	// the count of VMs, and their number, of the one it replaces. ErrLostRace
-	// if the one there is not replaces ("" for none).
+	// PutProviderAccount adds or replaces the account for a.Provider, if the one
+	// there is still replaces ("" for none). With the id of the one it replaces
+	// it is another token of the same account, and the count of its VMs stays.
+	// With another id it is another account: no VM may depend on the one it
+	// replaces. ErrLostRace.
 	PutProviderAccount(ctx context.Context, a ProviderAccount, replaces AccountID) error
 	// RemoveProviderAccount removes it if no VM depends on it. CodeNotFound;
 	// ErrLostRace if a VM does.
@@ -114,11 +116,13 @@ type TenantStore interface {
 	// NoteProviderAccount notes what a check of the account found out.
 	NoteProviderAccount(ctx context.Context, provider string, id AccountID, checkedAt time.Time, p *Problem) error
 	// SetDNSAccount makes a the account for new VMs; nil for the platform's.
-	// The one before stays readable until ForgetAccount.
+	// The one before stays readable until ForgetAccount. An account whose id is
+	// there already is another token for the same zone, and replaces it.
 	SetDNSAccount(ctx context.Context, a *DNSAccount, at time.Time) (Tenant, error)
 	// SetStorageAccount makes a the account for new workspaces; nil for the
-	// platform's. The one before stays readable until ForgetAccount. The tenant
-	// becomes due at once, so that a sweep moves its workspaces.
+	// platform's. The one before stays readable until ForgetAccount. An account
+	// whose id is there already is another key to the same bucket, and replaces
+	// it. The tenant becomes due at once, so that a sweep moves its workspaces.
 	SetStorageAccount(ctx context.Context, a *StorageAccount, at time.Time) (Tenant, error)
 	// ForgetAccount drops a DNS or storage account that is not the current one.
 	// ErrLostRace if it is.
