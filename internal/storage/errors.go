@@ -2,7 +2,9 @@ package storage
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -39,7 +41,27 @@ func failure(op string, err error) *dcm.ProviderError {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		e.Kind, e.Message = dcm.KindUnavailable, "the storage did not answer in time"
 	}
+	if status == 0 {
+		if kind, message := unconnected(err); kind != "" {
+			e.Kind, e.Message = kind, message
+		}
+	}
 	return e
+}
+
+// unconnected judges a failure that came before any answer, as far as a tenant
+// can do something about it; "" otherwise.
+func unconnected(err error) (dcm.ProviderKind, string) {
+	if _, ok := errors.AsType[*refusedAddress](err); ok {
+		return dcm.KindInvalid, "the storage's endpoint leads to a private or local address"
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return dcm.KindUnavailable, "the storage's certificate is not one that we trust"
+	}
+	if unknown, ok := errors.AsType[*net.DNSError](err); ok && unknown.IsNotFound {
+		return dcm.KindUnavailable, "the storage's host name is not known"
+	}
+	return "", ""
 }
 
 // classify goes by the code where the status says too little.
@@ -58,6 +80,8 @@ func classify(code string, status int) (dcm.ProviderKind, string) {
 		return dcm.KindRateLimited, "the storage asks to slow down"
 	case "RequestTimeTooSkewed", "RequestTimeout", "OperationAborted", "ConditionalRequestConflict":
 		return dcm.KindUnavailable, "the storage could not answer just now"
+	case "NotImplemented", "MethodNotAllowed":
+		return dcm.KindInvalid, "the storage does not implement what backups need"
 	case "ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "AccountProblem",
 		"XAdminUserNotFound": // versitygw's, with a 404
 		return dcm.KindAuth, "the storage refused the credentials"
@@ -78,6 +102,8 @@ func classifyStatus(status int) (dcm.ProviderKind, string) {
 		return dcm.KindRateLimited, "the storage asks to slow down"
 	case status == http.StatusInsufficientStorage:
 		return dcm.KindQuota, "the storage is full"
+	case status >= 300 && status < 400:
+		return dcm.KindInvalid, "the storage redirects elsewhere, and redirects are not followed"
 	case status >= 400 && status < 500:
 		return dcm.KindInvalid, "the storage refused the request"
 	default:

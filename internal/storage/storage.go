@@ -6,10 +6,17 @@
 // version of one object. What a VM uploaded is never believed: before an
 // upload is completed its parts are listed, and their count, size and
 // SHA-256 compared with what was announced.
+//
+// A bucket at an endpoint that a tenant chose is reached through a client of
+// its own, which connects to no address inside our own network.
 package storage
 
 import (
 	"context"
+	"crypto/rand"
+	"io"
+	"net"
+	"net/http"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -27,8 +34,15 @@ type Options struct {
 	Region string
 	// Endpoint is the base URL of the platform's S3; empty for AWS.
 	Endpoint string
-	// HTTPClient is shared by every bucket's client. Nil is the SDK's own.
+	// HTTPClient is for buckets at Endpoint. Nil is the SDK's own.
 	HTTPClient s3.HTTPClient
+	// AllowPrivateEndpoints lets tenants' own endpoints be private addresses,
+	// and plain HTTP. Endpoint may always be.
+	AllowPrivateEndpoints bool
+	// Resolver finds tenants' own endpoints. Nil is the system's.
+	Resolver *net.Resolver
+	// Random names what Check makes. Nil is crypto/rand's.
+	Random io.Reader
 	// Clock is what requests are signed by, and so what presigned URLs expire
 	// by. Nil is the system's.
 	Clock dcm.Clock
@@ -38,6 +52,8 @@ type Options struct {
 // of one call for the next but idle connections.
 type Storage struct {
 	options Options
+	// outside is for endpoints that tenants chose.
+	outside *http.Client
 }
 
 var _ dcm.Storage = (*Storage)(nil)
@@ -47,7 +63,10 @@ func New(o Options) *Storage {
 	if o.Clock == nil {
 		o.Clock = dcm.SystemClock{}
 	}
-	return &Storage{options: o}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	return &Storage{options: o, outside: guarded(o)}
 }
 
 // client makes a client for one bucket. Building one costs microseconds, so
@@ -72,6 +91,12 @@ func (s *Storage) client(op string, b dcm.Bucket) (*s3.Client, error) {
 		o.BaseEndpoint = aws.String(endpoint)
 		o.UsePathStyle = true
 	}
+	if s.foreign(b) {
+		if err := s.admit(op, b); err != nil {
+			return nil, err
+		}
+		o.HTTPClient = s.outside
+	}
 	return s3.New(o), nil
 }
 
@@ -86,7 +111,7 @@ func (s *Storage) credentials(op string, b dcm.Bucket) (aws.CredentialsProvider,
 	if b.AccessKeyID != "" || !b.SecretAccessKey.IsZero() {
 		return nil, refuse(op, dcm.KindAuth, "the storage needs both an access key id and a secret access key")
 	}
-	if b.Endpoint != "" && !sameEndpoint(b.Endpoint, s.options.Endpoint) {
+	if s.foreign(b) {
 		return nil, refuse(op, dcm.KindAuth, "a storage of your own needs credentials of its own")
 	}
 	if s.options.Credentials == nil {

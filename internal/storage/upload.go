@@ -36,6 +36,28 @@ func (s *Storage) StartUpload(ctx context.Context, b dcm.Bucket, key string, id 
 	return dcm.UploadRef{Key: key, UploadID: aws.ToString(out.UploadId), BackupID: id}, nil
 }
 
+// UploadPart sends a part whose content is at hand. Its SHA-256 goes along, so
+// that the storage refuses what arrives otherwise.
+func (s *Storage) UploadPart(ctx context.Context, b dcm.Bucket, u dcm.UploadRef, p dcm.PartSpec, body []byte) error {
+	const op = "upload part"
+	input, err := partInput(op, b, u, p)
+	if err != nil {
+		return err
+	}
+	if int64(len(body)) != p.SizeBytes {
+		return mismatch(op, "part %d has %d bytes, not %d", p.Number, len(body), p.SizeBytes)
+	}
+	client, err := s.client(op, b)
+	if err != nil {
+		return err
+	}
+	input.Body = bytes.NewReader(body)
+	if _, err := client.UploadPart(ctx, input); err != nil {
+		return failure(op, err)
+	}
+	return nil
+}
+
 // AbortUpload ends an upload. One that no longer exists is success.
 func (s *Storage) AbortUpload(ctx context.Context, b dcm.Bucket, u dcm.UploadRef) error {
 	const op = "abort upload"

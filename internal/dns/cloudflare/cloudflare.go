@@ -8,7 +8,9 @@
 package cloudflare
 
 import (
+	"crypto/rand"
 	"errors"
+	"io"
 	"net/http"
 	"regexp"
 	"strings"
@@ -34,10 +36,15 @@ type Options struct {
 	HTTPClient *http.Client
 	// UserAgent introduces us; optional.
 	UserAgent string
+	// Random names what Check makes. Nil is crypto/rand's.
+	Random io.Reader
 }
 
 // DNS is a dcm.DNS. It holds no credential.
-type DNS struct{ options []option.RequestOption }
+type DNS struct {
+	options []option.RequestOption
+	random  io.Reader
+}
 
 var _ dcm.DNS = (*DNS)(nil)
 
@@ -55,7 +62,10 @@ func New(o Options) *DNS {
 	if o.UserAgent != "" {
 		options = append(options, option.WithHeader("User-Agent", o.UserAgent))
 	}
-	return &DNS{options}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	return &DNS{options: options, random: o.Random}
 }
 
 // refuseRedirect keeps the token from going elsewhere. The API never redirects.
