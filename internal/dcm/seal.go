@@ -1,6 +1,9 @@
 package dcm
 
-import "context"
+import (
+	"context"
+	"io"
+)
 
 // Sealed is a secret sealed under KMS. It opens only for the SealContext it
 // was sealed for.
@@ -41,4 +44,12 @@ type IdentityMaker interface {
 	// NewIdentity returns an identity (AGE-SECRET-KEY-1…) and the recipient
 	// that encrypts to it (age1…).
 	NewIdentity() (identity Secret, recipient string, err error)
+}
+
+// Reencrypter moves a backup from one key to another.
+type Reencrypter interface {
+	// Reencrypt decrypts src with an age identity and writes it to dst,
+	// encrypted to the recipient, as a stream: its memory does not depend on
+	// the size. An error leaves dst incomplete.
+	Reencrypt(dst io.Writer, src io.Reader, identity Secret, recipient string) error
 }

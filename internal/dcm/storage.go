@@ -75,6 +75,9 @@ type Storage interface {
 	// AbortUpload ends an upload and frees its parts. One that no longer
 	// exists is success.
 	AbortUpload(ctx context.Context, b Bucket, u UploadRef) error
+	// AbortUploads ends every unfinished upload of exactly this key, known or
+	// not: the answer that named one may have been lost.
+	AbortUploads(ctx context.Context, b Bucket, key string) error
 	// PresignRead signs a GET of exactly this version. It makes no call.
 	PresignRead(ctx context.Context, b Bucket, key, versionID string, life time.Duration) (Secret, error)
 	// Put writes a small object.

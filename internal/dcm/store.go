@@ -138,13 +138,16 @@ type TenantStore interface {
 	// it is afterwards; with ErrLostRace, as it is. CodeNotFound.
 	ChangeWorkspace(ctx context.Context, id WorkspaceID, c WorkspaceChange) (Workspace, error)
 	// ReplaceBackup swaps a workspace's backup for a copy of the same content,
-	// under another key or at another place, and clears its task, in one
-	// conditional write, if no VM holds the workspace and its backup is still
-	// from. The workspace's StorageID becomes to's, its Generation too. It
-	// adjusts the tenant's StorageBytes. ErrLostRace.
+	// under another key or at another place, in one conditional write, if no VM
+	// holds the workspace, it has a task, and its backup is still from. The
+	// task stays, so that a crash leaves on record what is to be cleaned up:
+	// its Upload goes, and its Replaced becomes from. The workspace's StorageID
+	// becomes to's, its Generation too. It adjusts the tenant's StorageBytes.
+	// ErrLostRace.
 	ReplaceBackup(ctx context.Context, w WorkspaceID, from, to Backup) error
-	// RetireKeys deletes the versions below the one that the workspace's
-	// backup is encrypted with, if no VM holds the workspace. ErrLostRace.
+	// RetireKeys deletes the key's versions below this one, if no VM holds the
+	// workspace and its backup, if there is one, is encrypted with this version
+	// or a newer one. ErrLostRace.
 	RetireKeys(ctx context.Context, w WorkspaceID, below int) error
 	// DropWorkspace deletes a workspace whose task is TaskDelete, its keys and
 	// its share of StorageBytes, in one transaction. CodeNotFound; ErrLostRace.
@@ -242,7 +245,8 @@ type VMChange struct {
 	ClearUpload bool
 }
 
-// NoUpload, as VMChange.IfUpload, asks that no backup is under way.
+// NoUpload, as VMChange.IfUpload or WorkspaceChange.IfUpload, asks that no
+// backup is under way.
 const NoUpload BackupID = ""
 
 // ServerFacts is what a provider answered.
@@ -297,6 +301,8 @@ type WorkspaceChange struct {
 	IfFree bool
 	// IfTask, if set, must be the kind of its task; NoTask for none.
 	IfTask *TaskKind
+	// IfUpload, if set, must be the upload of its task; NoUpload for none.
+	IfUpload *BackupID
 	// IfGeneration, if set, must be its generation.
 	IfGeneration *int64
 	// IfDueAt, if set, must equal its DueAt: nobody touched it since.

@@ -51,11 +51,17 @@ const (
 type WorkspaceTask struct {
 	Kind TaskKind
 	// Target is the storage to move to.
-	Target  AccountID
-	Since   time.Time
-	Attempt int
-	// Upload is the copy under way; nil when there is none.
+	Target AccountID
+	// KeyVersion is the version that the key is to have, at least.
+	KeyVersion int
+	Since      time.Time
+	Attempt    int
+	// Upload is the copy under way; nil when there is none. It is noted before
+	// the upload is started, so it has no UploadID.
 	Upload *Upload
+	// Replaced is the backup that a copy took the place of, and that is still
+	// to be cleaned up; nil for none.
+	Replaced *Backup
 	// Problem is why the last attempt failed; nil if none has.
 	Problem *Problem
 }
