@@ -33,6 +33,7 @@ func (s *Storage) DeleteAll(ctx context.Context, b dcm.Bucket, prefix string) er
 		return err
 	}
 	e := eraser{client: client, op: op, bucket: b.Name, prefix: prefix}
+	e.ours = func(key *string) bool { return strings.HasPrefix(aws.ToString(key), prefix) }
 	for {
 		uploads, err := e.abortUploads(ctx)
 		if err != nil {
@@ -48,13 +49,31 @@ func (s *Storage) DeleteAll(ctx context.Context, b dcm.Bucket, prefix string) er
 	}
 }
 
-// eraser is one DeleteAll. Nothing that a service lists against the question
+// AbortUploads ends uploads until none of the key's is listed any more.
+func (s *Storage) AbortUploads(ctx context.Context, b dcm.Bucket, key string) error {
+	const op = "abort uploads"
+	client, err := s.client(op, b)
+	if err != nil {
+		return err
+	}
+	e := eraser{client: client, op: op, bucket: b.Name, prefix: key}
+	e.ours = func(listed *string) bool { return aws.ToString(listed) == key }
+	for {
+		if found, err := e.abortUploads(ctx); err != nil || !found {
+			return err
+		}
+	}
+}
+
+// eraser is one deletion. Nothing that a service lists against the question
 // is touched: one that ignores the prefix would lose everything.
 type eraser struct {
 	client *s3.Client
 	op     string
 	bucket string
 	prefix string
+	// ours says what is to be deleted of what is listed with the prefix.
+	ours func(key *string) bool
 	// lastUpload and lastObject were the first that the last look found.
 	lastUpload string
 	lastObject string
@@ -65,11 +84,11 @@ func (e *eraser) abortUploads(ctx context.Context) (found bool, err error) {
 	if err != nil || len(uploads) == 0 {
 		return false, err
 	}
-	if first := *uploads[0].Key + "\x00" + aws.ToString(uploads[0].UploadId); first != e.lastUpload {
-		e.lastUpload = first
-	} else {
+	first := aws.ToString(uploads[0].Key) + "\x00" + aws.ToString(uploads[0].UploadId)
+	if first == e.lastUpload {
 		return false, e.stays()
 	}
+	e.lastUpload = first
 	for _, u := range uploads {
 		_, err := e.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &e.bucket, Key: u.Key, UploadId: u.UploadId})
 		if f := absentIsFine(e.op, err); f != nil {
@@ -80,20 +99,20 @@ func (e *eraser) abortUploads(ctx context.Context) (found bool, err error) {
 }
 
 func (e *eraser) uploads(ctx context.Context) ([]types.MultipartUpload, error) {
-	var ours []types.MultipartUpload
+	var found []types.MultipartUpload
 	pages := s3.NewListMultipartUploadsPaginator(e.client, &s3.ListMultipartUploadsInput{Bucket: &e.bucket, Prefix: &e.prefix})
-	for pages.HasMorePages() && len(ours) < gatherLimit {
+	for pages.HasMorePages() && len(found) < gatherLimit {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, failure(e.op, err)
 		}
 		for _, u := range page.Uploads {
-			if strings.HasPrefix(aws.ToString(u.Key), e.prefix) {
-				ours = append(ours, u)
+			if e.ours(u.Key) {
+				found = append(found, u)
 			}
 		}
 	}
-	return ours, nil
+	return found, nil
 }
 
 func (e *eraser) deleteObjects(ctx context.Context) (found bool, err error) {
@@ -107,11 +126,11 @@ func (e *eraser) deleteObjects(ctx context.Context) (found bool, err error) {
 	if len(objects) == 0 {
 		return false, nil
 	}
-	if first := *objects[0].Key + "\x00" + aws.ToString(objects[0].VersionId); first != e.lastObject {
-		e.lastObject = first
-	} else {
+	first := aws.ToString(objects[0].Key) + "\x00" + aws.ToString(objects[0].VersionId)
+	if first == e.lastObject {
 		return false, e.stays()
 	}
+	e.lastObject = first
 	for start := 0; start < len(objects); start += deleteBatch {
 		if err := e.deleteBatch(ctx, objects[start:min(start+deleteBatch, len(objects))]); err != nil {
 			return false, err
@@ -127,14 +146,14 @@ func (e *eraser) stays() error {
 
 // versions lists every version and delete marker. Its error is the SDK's.
 func (e *eraser) versions(ctx context.Context) ([]types.ObjectIdentifier, error) {
-	var ours []types.ObjectIdentifier
+	var found []types.ObjectIdentifier
 	add := func(key, version *string) {
-		if strings.HasPrefix(aws.ToString(key), e.prefix) {
-			ours = append(ours, types.ObjectIdentifier{Key: key, VersionId: version})
+		if e.ours(key) {
+			found = append(found, types.ObjectIdentifier{Key: key, VersionId: version})
 		}
 	}
 	pages := s3.NewListObjectVersionsPaginator(e.client, &s3.ListObjectVersionsInput{Bucket: &e.bucket, Prefix: &e.prefix})
-	for pages.HasMorePages() && len(ours) < gatherLimit {
+	for pages.HasMorePages() && len(found) < gatherLimit {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, err
@@ -146,26 +165,26 @@ func (e *eraser) versions(ctx context.Context) ([]types.ObjectIdentifier, error)
 			add(m.Key, m.VersionId)
 		}
 	}
-	return ours, nil
+	return found, nil
 }
 
 // objects lists what there is where there are no versions. Its error is the
 // SDK's.
 func (e *eraser) objects(ctx context.Context) ([]types.ObjectIdentifier, error) {
-	var ours []types.ObjectIdentifier
+	var found []types.ObjectIdentifier
 	pages := s3.NewListObjectsV2Paginator(e.client, &s3.ListObjectsV2Input{Bucket: &e.bucket, Prefix: &e.prefix})
-	for pages.HasMorePages() && len(ours) < gatherLimit {
+	for pages.HasMorePages() && len(found) < gatherLimit {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, err
 		}
 		for _, o := range page.Contents {
-			if strings.HasPrefix(aws.ToString(o.Key), e.prefix) {
-				ours = append(ours, types.ObjectIdentifier{Key: o.Key})
+			if e.ours(o.Key) {
+				found = append(found, types.ObjectIdentifier{Key: o.Key})
 			}
 		}
 	}
-	return ours, nil
+	return found, nil
 }
 
 // deleteBatch deletes with one request, or, at a service that does not take

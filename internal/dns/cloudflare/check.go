@@ -18,7 +18,7 @@ import (
 const cleanupTimeout = 10 * time.Second
 
 // domainPattern leaves room for the labels that a VM's name puts in front.
-var domainPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+var domainPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 const maxDomainBytes = 150
 

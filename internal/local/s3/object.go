@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net/http"
@@ -155,8 +156,6 @@ func (b *bucket) version(key, id string) *version {
 	return nil
 }
 
-// deleteObject removes the version named, or hides the newest behind a marker.
-// Deleting what does not exist is success.
 func (s *Server) deleteObject(w http.ResponseWriter, r *request) *fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,19 +163,11 @@ func (s *Server) deleteObject(w http.ResponseWriter, r *request) *fault {
 	if f != nil {
 		return f
 	}
-	if id := r.URL.Query().Get("versionId"); id != "" {
-		if v := b.remove(r.key, id); v != nil && v.marker {
-			w.Header().Set("x-amz-delete-marker", "true")
-		}
-		setVersion(w.Header(), id)
-	} else if b.versioning == "" {
-		b.remove(r.key, nullVersion)
-	} else {
-		marker := &version{marker: true, modified: s.clock.Now()}
-		b.add(r.key, marker)
+	done := s.erase(b, deleteObject{Key: r.key, VersionId: r.URL.Query().Get("versionId")})
+	if done.DeleteMarker {
 		w.Header().Set("x-amz-delete-marker", "true")
-		setVersion(w.Header(), marker.id)
 	}
+	setVersion(w.Header(), cmp.Or(done.VersionId, done.DeleteMarkerVersionId))
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

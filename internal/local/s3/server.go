@@ -20,7 +20,7 @@ type Options struct {
 	// Clock decides what has expired. Nil is the system's.
 	Clock dcm.Clock
 	// Keys are the secret access keys by access key id. A request signed with
-	// any of them may do anything.
+	// any of them may do anything. AddKey adds others.
 	Keys map[string]dcm.Secret
 	// Buckets exist from the start, with versioning enabled.
 	Buckets []string
@@ -34,11 +34,11 @@ type Options struct {
 // Server is an S3 endpoint. It is safe for concurrent use.
 type Server struct {
 	clock        dcm.Clock
-	keys         map[string]dcm.Secret
 	minPartBytes int64
 	spool        *spool
 
 	mu      sync.Mutex
+	keys    map[string]Key
 	buckets map[string]*bucket
 }
 
@@ -48,7 +48,7 @@ var _ http.Handler = (*Server)(nil)
 func New(o Options) *Server {
 	s := &Server{
 		clock:        o.Clock,
-		keys:         maps.Clone(o.Keys),
+		keys:         map[string]Key{},
 		minPartBytes: o.MinPartBytes,
 		spool:        &spool{dir: o.Dir},
 		buckets:      map[string]*bucket{},
@@ -59,8 +59,11 @@ func New(o Options) *Server {
 	if s.minPartBytes == 0 {
 		s.minPartBytes = minPartBytes
 	}
+	for id, secret := range o.Keys {
+		s.AddKey(id, Key{Secret: secret})
+	}
 	for _, name := range o.Buckets {
-		s.buckets[name] = newBucket(name, versioningEnabled, s.clock.Now())
+		s.AddBucket(name, true)
 	}
 	return s
 }
@@ -80,16 +83,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) *fault {
-	payload, err := s.authenticate(r)
+	payload, key, err := s.authenticate(r)
 	if err != nil {
 		return err
 	}
-	handle, ok := s.handlers()[Operation(r)]
+	operation := Operation(r)
+	handle, ok := s.handlers()[operation]
 	if !ok {
 		return faultf("NotImplemented", "the local stack does not implement this operation")
 	}
 	q := &request{Request: r, payload: payload}
 	q.bucket, q.key = target(r)
+	if !key.may(operation, q.bucket) {
+		return faultf("AccessDenied", "Access Denied")
+	}
 	return handle(w, q)
 }
 
@@ -115,6 +122,7 @@ func (s *Server) handlers() map[string]handler {
 		"GetObject":               s.getObject,
 		"HeadObject":              s.getObject,
 		"DeleteObject":            s.deleteObject,
+		"DeleteObjects":           s.deleteObjects,
 		"CreateMultipartUpload":   s.createUpload,
 		"UploadPart":              s.uploadPart,
 		"ListParts":               s.listParts,

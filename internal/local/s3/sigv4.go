@@ -36,31 +36,32 @@ type signed struct {
 	payload string
 }
 
-// authenticate verifies r's signature and returns the payload hash it covers.
-func (s *Server) authenticate(r *http.Request) (string, *fault) {
+// authenticate verifies r's signature and returns the payload hash it covers,
+// and the key it was made with.
+func (s *Server) authenticate(r *http.Request) (string, Key, *fault) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return "", faultf("InvalidURI", "Couldn't parse the specified URI")
+		return "", Key{}, faultf("InvalidURI", "Couldn't parse the specified URI")
 	}
 	auth, f := readSignature(r, query)
+	if f == nil {
+		f = s.checkTime(auth)
+	}
+	if f == nil {
+		f = checkSignedHeaders(r, auth)
+	}
 	if f != nil {
-		return "", f
+		return "", Key{}, f
 	}
-	if f := s.checkTime(auth); f != nil {
-		return "", f
-	}
-	if f := checkSignedHeaders(r, auth); f != nil {
-		return "", f
-	}
-	secret, ok := s.keys[auth.accessKey]
+	key, ok := s.keyOf(auth.accessKey)
 	if !ok {
-		return "", faultf("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records")
+		return "", Key{}, faultf("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records")
 	}
-	want := signature(secret.Reveal(), auth, canonical(r, query, auth))
+	want := signature(key.Secret.Reveal(), auth, canonical(r, query, auth))
 	if !hmac.Equal([]byte(want), []byte(auth.signature)) {
-		return "", faultf("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided")
+		return "", Key{}, faultf("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided")
 	}
-	return auth.payload, nil
+	return auth.payload, key, nil
 }
 
 func readSignature(r *http.Request, query url.Values) (signed, *fault) {
