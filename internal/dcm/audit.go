@@ -12,19 +12,32 @@ type Event struct {
 	ID   string    `json:"id"`
 	At   time.Time `json:"at"`
 	User UserID    `json:"user"`
-	// Actor is "user", "vm" or "system".
-	Actor    string `json:"actor"`
+	// Actor is ActorUser, ActorVM or ActorSystem.
+	Actor    Actor  `json:"actor"`
 	SourceIP string `json:"sourceIp"`
 	// Action is the function's name, such as "vms-create".
 	Action string `json:"action"`
 	// Resource is what it was done to, such as "vms/vm-k3j9x2m4qa".
 	Resource string `json:"resource"`
-	// Result is "ok" or the code of the error.
+	// Result is ResultOK or the code of the error.
 	Result    string `json:"result"`
 	RequestID string `json:"requestId"`
 	// Detail is a few more words, "" for none.
 	Detail string `json:"detail,omitempty"`
 }
+
+// Actor is what kind of caller did something.
+type Actor string
+
+// The actors.
+const (
+	ActorUser   Actor = "user"
+	ActorVM     Actor = "vm"
+	ActorSystem Actor = "system"
+)
+
+// ResultOK is the result of what worked.
+const ResultOK = "ok"
 
 // EventTTL is how long an event stays readable.
 const EventTTL = 90 * 24 * time.Hour

@@ -20,7 +20,9 @@ const (
 	MetricBootstrapTheft  Metric = "BootstrapTheft"
 	MetricHeartbeatLost   Metric = "HeartbeatLost"
 	// MetricWorkLost counts VMs that were released without a last backup.
-	MetricWorkLost     Metric = "WorkLost"
+	MetricWorkLost Metric = "WorkLost"
+	// MetricAuditFailed counts entries that the audit log misses.
+	MetricAuditFailed  Metric = "AuditFailed"
 	MetricSweepItems   Metric = "SweepItems"
 	MetricSweepFailed  Metric = "SweepItemsFailed"
 	MetricSweepSuccess Metric = "SweepSuccess"

@@ -21,8 +21,21 @@ type Endpoint struct {
 	// Audience makes this a VM's route: the caller is the VM named in the
 	// path, and proves it by a token of this audience.
 	Audience dcm.Audience
+	// Audit names what a call changes, such as "vms/vm-k3j9x2m4qa": its result
+	// goes to the tenant's audit log. nil for an endpoint that changes nothing.
+	Audit func(r *Request) (resource string)
 	// Handle does the work. Its errors become problem+json.
 	Handle func(ctx context.Context, r *Request) (Response, error)
+}
+
+// AuditPath audits the thing in the path: AuditPath("vms") names "vms/{id}".
+func AuditPath(collection string) func(*Request) string {
+	return func(r *Request) string { return collection + "/" + r.Path["id"] }
+}
+
+// AuditOne audits what a tenant has one of, or a collection itself.
+func AuditOne(resource string) func(*Request) string {
+	return func(*Request) string { return resource }
 }
 
 // Request is a call that may go ahead.
@@ -47,6 +60,12 @@ type Response struct {
 	Status  int
 	Headers map[string]string
 	Body    any
+	// Audited says that the audit log has this call already, written in the
+	// transaction that made the change.
+	Audited bool
+	// Resource is what a call turned out to change, for the audit log; "" for
+	// what Endpoint.Audit said.
+	Resource string
 }
 
 // JSON answers with a status and a body.

@@ -24,6 +24,8 @@ type Options struct {
 	// Tokens verifies VM tokens; nil for endpoints that take none.
 	Tokens dcm.Tokens
 	Log    *slog.Logger
+	// Audit keeps the tenants' logs; nil for endpoints that change nothing.
+	Audit *Audit
 	// APIURL overrides the URL under which the API was reached, for an API
 	// behind a domain of its own.
 	APIURL string
@@ -39,6 +41,7 @@ func New(e Endpoint, o Options) Handler {
 		started := time.Now()
 		requestID := event.RequestContext.RequestID
 		r, response, err := serve(ctx, e, o, event)
+		o.Audit.record(ctx, e, r, response, err)
 		if err == nil {
 			var out events.APIGatewayV2HTTPResponse
 			if out, err = encode(response, requestID); err == nil {
@@ -58,18 +61,19 @@ func serve(ctx context.Context, e Endpoint, o Options, event events.APIGatewayV2
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	if r, err = request(o, event); err != nil {
+	r = request(o, event)
+	if err = authorise(ctx, e, o, event, r); err != nil {
 		return r, Response{}, err
 	}
-	if err = authorise(ctx, e, o, event, r); err != nil {
+	if err = r.read(event); err != nil {
 		return r, Response{}, err
 	}
 	response, err = e.Handle(ctx, r)
 	return r, response, err
 }
 
-// request unpacks the event.
-func request(o Options, event events.APIGatewayV2HTTPRequest) (*Request, error) {
+// request unpacks what tells who is calling, and for what.
+func request(o Options, event events.APIGatewayV2HTTPRequest) *Request {
 	r := &Request{
 		Path:      event.PathParameters,
 		Headers:   http.Header{},
@@ -86,20 +90,25 @@ func request(o Options, event events.APIGatewayV2HTTPRequest) (*Request, error) 
 			r.APIURL += "/" + s
 		}
 	}
-	var err error
+	return r
+}
+
+// read unpacks what the caller says. It comes after the caller is known, so
+// that what is wrong with it is told only to those who may call at all.
+func (r *Request) read(event events.APIGatewayV2HTTPRequest) (err error) {
 	if r.Query, err = url.ParseQuery(event.RawQueryString); err != nil {
-		return r, dcm.InvalidFields(dcm.FieldError{Field: "query", Message: "is not a valid query string"})
+		return dcm.InvalidFields(dcm.FieldError{Field: "query", Message: "is not a valid query string"})
 	}
 	r.Body = []byte(event.Body)
 	if event.IsBase64Encoded {
 		if r.Body, err = base64.StdEncoding.DecodeString(event.Body); err != nil {
-			return r, errNotObject
+			return errNotObject
 		}
 	}
 	if len(r.Body) > dcm.MaxBodyBytes {
-		return r, dcm.InvalidFields(dcm.FieldError{Field: "body", Message: "must be at most 64 KiB"})
+		return dcm.InvalidFields(dcm.FieldError{Field: "body", Message: "must be at most 64 KiB"})
 	}
-	return r, nil
+	return nil
 }
 
 // authorise finds out who is calling and whether they may.

@@ -46,7 +46,7 @@ func (l *Launcher) event(o LaunchOrder, vm dcm.VM) (dcm.Event, error) {
 		return dcm.Event{}, err
 	}
 	return dcm.Event{
-		ID: id, At: vm.CreatedAt, User: o.Principal.User, Actor: "user", SourceIP: o.SourceIP,
-		Action: "vms-create", Resource: "vms/" + string(vm.ID), Result: "ok", RequestID: o.RequestID,
+		ID: id, At: vm.CreatedAt, User: o.Principal.User, Actor: dcm.ActorUser, SourceIP: o.SourceIP,
+		Action: "vms-create", Resource: "vms/" + string(vm.ID), Result: dcm.ResultOK, RequestID: o.RequestID,
 	}, nil
 }
