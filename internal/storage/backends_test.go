@@ -108,7 +108,52 @@ func subject(t *testing.T, endpoint, accessKey string, secret dcm.Secret) storag
 		},
 		Versioned:   dcm.Bucket{Name: name},
 		Unversioned: dcm.Bucket{Name: name + "-plain"},
+		List: func(t *testing.T, b dcm.Bucket, prefix string) []string {
+			return everything(t, sdk(endpoint, accessKey, secret), b.Name, prefix)
+		},
+		Hide: func(t *testing.T, b dcm.Bucket, key string) {
+			t.Helper()
+			_, err := sdk(endpoint, accessKey, secret).DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: aws.String(b.Name), Key: aws.String(key)})
+			if err != nil {
+				t.Fatalf("hide %s: %v", key, err)
+			}
+		},
 	}
+}
+
+func sdk(endpoint, accessKey string, secret dcm.Secret) *awss3.Client {
+	return awss3.New(awss3.Options{
+		Region: region, Credentials: static(accessKey, secret), BaseEndpoint: aws.String(endpoint), UsePathStyle: true,
+	})
+}
+
+// everything lists versions, delete markers and unfinished uploads.
+func everything(t *testing.T, client *awss3.Client, bucket, prefix string) (found []string) {
+	t.Helper()
+	versions := awss3.NewListObjectVersionsPaginator(client, &awss3.ListObjectVersionsInput{Bucket: aws.String(bucket), Prefix: aws.String(prefix)})
+	for versions.HasMorePages() {
+		page, err := versions.NextPage(t.Context())
+		if err != nil {
+			t.Fatalf("list versions: %v", err)
+		}
+		for _, v := range page.Versions {
+			found = append(found, "version "+aws.ToString(v.VersionId)+" of "+aws.ToString(v.Key))
+		}
+		for _, m := range page.DeleteMarkers {
+			found = append(found, "marker "+aws.ToString(m.VersionId)+" of "+aws.ToString(m.Key))
+		}
+	}
+	uploads := awss3.NewListMultipartUploadsPaginator(client, &awss3.ListMultipartUploadsInput{Bucket: aws.String(bucket), Prefix: aws.String(prefix)})
+	for uploads.HasMorePages() {
+		page, err := uploads.NextPage(t.Context())
+		if err != nil {
+			t.Fatalf("list uploads: %v", err)
+		}
+		for _, u := range page.Uploads {
+			found = append(found, "upload "+aws.ToString(u.UploadId)+" of "+aws.ToString(u.Key))
+		}
+	}
+	return found
 }
 
 func static(accessKey string, secret dcm.Secret) aws.CredentialsProvider {
@@ -120,9 +165,7 @@ func static(accessKey string, secret dcm.Secret) aws.CredentialsProvider {
 // makeBucket makes a bucket as the template would.
 func makeBucket(t *testing.T, endpoint, name, accessKey string, secret dcm.Secret, versioned bool) {
 	t.Helper()
-	client := awss3.New(awss3.Options{
-		Region: region, Credentials: static(accessKey, secret), BaseEndpoint: aws.String(endpoint), UsePathStyle: true,
-	})
+	client := sdk(endpoint, accessKey, secret)
 	_, err := client.CreateBucket(context.Background(), &awss3.CreateBucketInput{
 		Bucket:                    aws.String(name),
 		CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(region)},

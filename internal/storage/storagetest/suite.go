@@ -17,6 +17,11 @@ type Subject struct {
 	// Versioned is a bucket with versioning, Unversioned one without. Both
 	// exist and are this run's own.
 	Versioned, Unversioned dcm.Bucket
+	// List names every version, delete marker and unfinished upload under a
+	// prefix, and Hide deletes a key without naming a version. Both ask the back
+	// end by another way than the storage under test.
+	List func(t *testing.T, b dcm.Bucket, prefix string) []string
+	Hide func(t *testing.T, b dcm.Bucket, key string)
 	// Now is the back end's clock. Nil is the system's.
 	Now dcm.Clock
 	// Lacks names the checks that this back end can't pass, with the reason.
@@ -32,7 +37,9 @@ type check struct {
 // checks are all promises. A back end may lack one only by name.
 func checks() []check {
 	var all []check
-	for _, part := range [][]check{uploadChecks(), completeChecks(), readChecks(), urlChecks(), failureChecks()} {
+	for _, part := range [][]check{
+		uploadChecks(), completeChecks(), readChecks(), urlChecks(), failureChecks(), copyChecks(), deleteChecks(), probeChecks(),
+	} {
 		all = append(all, part...)
 	}
 	return all
