@@ -176,6 +176,9 @@ func (e *environment) permissions(name string) []dcm.Permission {
 		if !slices.Contains(dcm.Permissions, dcm.Permission(word)) {
 			e.wrong("%s: %q is not a permission", name, word)
 		}
+		if dcm.Permission(word).OfPlatform() {
+			e.wrong("%s: %s is for tokens that carry it themselves", name, word)
+		}
 		list = append(list, dcm.Permission(word))
 	}
 	return list

@@ -19,7 +19,7 @@ const (
 	PermissionPlatformAdmin Permission = "platform:admin"
 )
 
-// Permissions lists every permission a tenant's token may carry.
+// Permissions lists every permission that a token may carry.
 var Permissions = []Permission{
 	PermissionAll,
 	PermissionVMsRead, PermissionVMsWrite,
@@ -27,6 +27,10 @@ var Permissions = []Permission{
 	PermissionTenantRead, PermissionTenantWrite,
 	PermissionPlatformAdmin,
 }
+
+// OfPlatform reports whether p reaches beyond the caller's own tenant. Such a
+// permission is given by name alone, in the token.
+func (p Permission) OfPlatform() bool { return p == PermissionPlatformAdmin }
 
 // Principal is who is calling.
 type Principal struct {
@@ -39,5 +43,5 @@ type Principal struct {
 // which does not reach beyond the tenant.
 func (p Principal) May(permission Permission) bool {
 	return slices.Contains(p.Permissions, permission) ||
-		permission != PermissionPlatformAdmin && slices.Contains(p.Permissions, PermissionAll)
+		!permission.OfPlatform() && slices.Contains(p.Permissions, PermissionAll)
 }

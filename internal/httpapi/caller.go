@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
@@ -12,7 +13,8 @@ type Identity struct {
 	// TenantClaim is the claim that names the tenant. Empty: every valid token
 	// is of dcm.DefaultTenant.
 	TenantClaim string
-	// DefaultPermissions are what a token gets that carries none of ours.
+	// DefaultPermissions are what a token gets that carries none of ours. What
+	// is the platform's is never among them: only a token itself carries it.
 	DefaultPermissions []dcm.Permission
 }
 
@@ -20,14 +22,16 @@ type Identity struct {
 const maxUserBytes = 128
 
 // Principal reads the claims that API Gateway's JWT authorizer verified. They
-// arrive as strings, arrays as "[a b]". CodeUnauthenticated.
+// arrive as strings, whatever they are in the token. CodeUnauthenticated.
 func (i Identity) Principal(claims map[string]string) (dcm.Principal, error) {
 	user := claims["sub"]
-	if user == "" {
+	switch {
+	case user == "":
 		return dcm.Principal{}, dcm.Errorf(dcm.CodeUnauthenticated, "the token names no user (sub)")
-	}
-	if len(user) > maxUserBytes {
+	case len(user) > maxUserBytes:
 		return dcm.Principal{}, dcm.Errorf(dcm.CodeUnauthenticated, "the token's user (sub) is longer than 128 bytes")
+	case plain(user) != user:
+		return dcm.Principal{}, dcm.Errorf(dcm.CodeUnauthenticated, "the token's user (sub) holds characters that can't be shown")
 	}
 	tenant := dcm.DefaultTenant
 	if i.TenantClaim != "" {
@@ -58,13 +62,18 @@ func (i Identity) permissions(claims map[string]string) []dcm.Permission {
 		}
 	}
 	if len(found) == 0 {
-		return i.DefaultPermissions
+		return slices.DeleteFunc(slices.Clone(i.DefaultPermissions), dcm.Permission.OfPlatform)
 	}
 	return found
 }
 
-// words splits a claim in any shape API Gateway delivers: "a b", "[a b]",
-// "a,b", or a JSON array.
+// words splits a list in any shape that API Gateway delivers one, as measured:
+// text as it is ("a b"), an array as "[a b]", whatever its elements are. A
+// claim that was set as text may hold "a,b", or a JSON array.
+//
+// An object arrives as JSON, and an array may hold objects and arrays. What
+// such a claim means is not ours to guess, so that it gives nothing: cut at its
+// spaces, {"notes":"no vms:write yet"} would give vms:write.
 func words(claim string) []string {
 	claim = strings.TrimSpace(claim)
 	var list []string
@@ -73,6 +82,9 @@ func words(claim string) []string {
 	}
 	if strings.HasPrefix(claim, "[") && strings.HasSuffix(claim, "]") {
 		claim = claim[1 : len(claim)-1]
+	}
+	if strings.ContainsAny(claim, `{}[]"'\`) {
+		return nil
 	}
 	return strings.FieldsFunc(claim, func(r rune) bool { return r == ' ' || r == ',' })
 }

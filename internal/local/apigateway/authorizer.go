@@ -2,6 +2,7 @@ package apigateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -68,12 +69,20 @@ func forAudience(claims jwt.MapClaims, wanted []string) bool {
 	return false
 }
 
-// claimTexts are the claims as a function sees them, all of them text; an
-// array is "[a b]".
+// claimTexts are the claims as a function sees them, all of them text, as was
+// measured on API Gateway: an array is "[a b]", an object is JSON, and null is
+// left out.
 func claimTexts(claims jwt.MapClaims) map[string]string {
 	m := make(map[string]string, len(claims))
 	for name, value := range claims {
-		m[name] = fmt.Sprint(value)
+		switch v := value.(type) {
+		case nil:
+		case map[string]any:
+			text, _ := json.Marshal(v) // it was JSON before
+			m[name] = string(text)
+		default:
+			m[name] = fmt.Sprint(v)
+		}
 	}
 	return m
 }
