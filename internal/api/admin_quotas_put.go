@@ -26,6 +26,7 @@ func AdminQuotasPut(s quotaSetter, p TenantPresenter) httpapi.Endpoint {
 	return httpapi.Endpoint{
 		Name:       "admin-quotas-put",
 		Permission: dcm.PermissionPlatformAdmin,
+		Audit:      httpapi.AuditPath("admin/tenants"),
 		Handle: func(ctx context.Context, r *httpapi.Request) (httpapi.Response, error) {
 			var body tenancy.QuotasRequest
 			if err := httpapi.Decode(r.Body, &body); err != nil {

@@ -18,6 +18,7 @@ func TenantDNSReset(s dnsResetter, p TenantPresenter) httpapi.Endpoint {
 	return httpapi.Endpoint{
 		Name:       "tenant-dns-reset",
 		Permission: dcm.PermissionTenantWrite,
+		Audit:      httpapi.AuditOne("tenant/dns"),
 		Handle: func(ctx context.Context, r *httpapi.Request) (httpapi.Response, error) {
 			tenant, err := s.DNS(ctx, r.Principal.Tenant)
 			if err != nil {

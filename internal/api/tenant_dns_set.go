@@ -18,6 +18,7 @@ func TenantDNSSet(s zoneSetter) httpapi.Endpoint {
 	return httpapi.Endpoint{
 		Name:       "tenant-dns-set",
 		Permission: dcm.PermissionTenantWrite,
+		Audit:      httpapi.AuditOne("tenant/dns"),
 		Handle: func(ctx context.Context, r *httpapi.Request) (httpapi.Response, error) {
 			var body tenancy.DNSRequest
 			if err := httpapi.Decode(r.Body, &body); err != nil {

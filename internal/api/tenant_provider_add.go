@@ -26,6 +26,7 @@ func TenantProviderAdd(s providerAdder) httpapi.Endpoint {
 	return httpapi.Endpoint{
 		Name:       "tenant-provider-add",
 		Permission: dcm.PermissionTenantWrite,
+		Audit:      httpapi.AuditOne("tenant/providers"),
 		Handle: func(ctx context.Context, r *httpapi.Request) (httpapi.Response, error) {
 			var body tenancy.ProviderRequest
 			if err := httpapi.Decode(r.Body, &body); err != nil {
@@ -35,9 +36,11 @@ func TenantProviderAdd(s providerAdder) httpapi.Endpoint {
 			if err != nil {
 				return httpapi.Response{}, err
 			}
-			return httpapi.JSON(http.StatusCreated, AddedProvider{
+			response := httpapi.JSON(http.StatusCreated, AddedProvider{
 				Type: added.Account.Provider, CloudProvider: viewProvider(added.Account), ServersLeft: added.ServersLeft,
-			}), nil
+			})
+			response.Resource = "tenant/providers/" + added.Account.Provider
+			return response, nil
 		},
 	}
 }

@@ -26,6 +26,7 @@ func TenantProviderRemove(s providerRemover) httpapi.Endpoint {
 	return httpapi.Endpoint{
 		Name:       "tenant-provider-remove",
 		Permission: dcm.PermissionTenantWrite,
+		Audit:      func(r *httpapi.Request) string { return "tenant/providers/" + r.Path["name"] },
 		Handle: func(ctx context.Context, r *httpapi.Request) (httpapi.Response, error) {
 			name := r.Path["name"]
 			if !slices.Contains(dcm.ProviderNames, name) {

@@ -20,6 +20,7 @@ func TenantPut(s profiler, p TenantPresenter) httpapi.Endpoint {
 	return httpapi.Endpoint{
 		Name:       "tenant-put",
 		Permission: dcm.PermissionTenantWrite,
+		Audit:      httpapi.AuditOne("tenant"),
 		Handle: func(ctx context.Context, r *httpapi.Request) (httpapi.Response, error) {
 			var body tenancy.ProfileRequest
 			if err := httpapi.Decode(r.Body, &body); err != nil {

@@ -18,6 +18,7 @@ func TenantStorageReset(s storageResetter) httpapi.Endpoint {
 	return httpapi.Endpoint{
 		Name:       "tenant-storage-reset",
 		Permission: dcm.PermissionTenantWrite,
+		Audit:      httpapi.AuditOne("tenant/storage"),
 		Handle: func(ctx context.Context, r *httpapi.Request) (httpapi.Response, error) {
 			tenant, err := s.Storage(ctx, r.Principal.Tenant)
 			if err != nil {

@@ -18,6 +18,7 @@ func TenantStorageSet(s bucketSetter) httpapi.Endpoint {
 	return httpapi.Endpoint{
 		Name:       "tenant-storage-set",
 		Permission: dcm.PermissionTenantWrite,
+		Audit:      httpapi.AuditOne("tenant/storage"),
 		Handle: func(ctx context.Context, r *httpapi.Request) (httpapi.Response, error) {
 			var body tenancy.StorageRequest
 			if err := httpapi.Decode(r.Body, &body); err != nil {

@@ -41,6 +41,8 @@ type Config struct {
 	Sizes                 dcm.SizeCatalogue
 	ServerImage           string
 	AllowFileRepositories bool
+	// AllowPrivateEndpoints admits tenants' storage on private addresses.
+	AllowPrivateEndpoints bool
 
 	Runtime           string
 	DefaultImage      string
@@ -93,6 +95,7 @@ func ReadConfig(getenv func(string) string) (Config, error) {
 		DefaultProvider:       e.or("DEFAULT_PROVIDER", "hetzner"),
 		ServerImage:           e.or("SERVER_IMAGE", "ubuntu-24.04"),
 		AllowFileRepositories: getenv("ALLOW_FILE_REPOSITORIES") == "true",
+		AllowPrivateEndpoints: getenv("ALLOW_PRIVATE_ENDPOINTS") == "true",
 
 		Runtime:           e.or("VM_RUNTIME", "devcontainer"),
 		DefaultImage:      getenv("DEFAULT_IMAGE"),

@@ -9,8 +9,8 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app/objects"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/app/zones"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
-	"github.com/devcontainer-manager/devcontainer-manager/internal/dns/cloudflare"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/lifecycle"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/provider/hetzner"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/sweep"
@@ -29,8 +29,8 @@ func VmsCreate(a *app.App) (lambda.Handler, error) {
 			Catalogue: a.Config.Sizes, DefaultProvider: a.Config.DefaultProvider,
 			AllowFileRepositories: a.Config.AllowFileRepositories,
 		},
-		Quotas: a.Config.Quotas, Accounts: accounts, Providers: providers(a), DNS: dns(a),
-		Sealer: a.Sealer(), Tokens: a.Tokens(), Releaser: releaser(a, accounts), Random: a.Random,
+		Quotas: a.Config.Quotas, Accounts: accounts, Providers: providers(a), DNS: zones.DNS(a),
+		Sealer: a.Sealer(), Tokens: a.Tokens(), Releaser: releaser(a, accounts),
 		Image: a.Config.ServerImage, UserData: userData(a),
 	}, a.Links())), nil
 }
@@ -61,9 +61,17 @@ func SweepVMs(a *app.App) (lambda.Handler, error) {
 	return lambda.NewHandler(func(ctx context.Context) (sweep.Report, error) { return s.Run(ctx) }), nil
 }
 
+// TenantProviderAdd builds tenant-provider-add.
+func TenantProviderAdd(a *app.App) (lambda.Handler, error) {
+	return a.Endpoint(api.TenantProviderAdd(&tenancy.Providers{
+		Store: a.Store(), Clock: a.Clock, Random: a.Random, Sealer: a.Sealer(),
+		Installation: a.Config.Installation, Adapters: providers(a), Catalogue: a.Config.Sizes,
+	})), nil
+}
+
 func releaser(a *app.App, accounts dcm.Accounts) *lifecycle.Releaser {
 	return &lifecycle.Releaser{
-		Common: a.Common(), Accounts: accounts, Providers: providers(a), DNS: dns(a), Storage: objects.Storage(a),
+		Common: a.Common(), Accounts: accounts, Providers: providers(a), DNS: zones.DNS(a), Storage: objects.Storage(a),
 	}
 }
 
@@ -73,10 +81,6 @@ func providers(a *app.App) map[string]dcm.Provider {
 			Endpoint: a.Config.Endpoints.Hetzner, Application: application,
 		}),
 	}
-}
-
-func dns(a *app.App) dcm.DNS {
-	return cloudflare.New(cloudflare.Options{Endpoint: a.Config.Endpoints.Cloudflare, UserAgent: application})
 }
 
 // accounts serve every tenant with the platform's credentials.

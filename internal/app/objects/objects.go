@@ -19,7 +19,7 @@ import (
 func Storage(a *app.App) *storage.Storage {
 	return storage.New(storage.Options{
 		Credentials: a.Credentials(), Region: a.Config.Region, Endpoint: a.Config.Endpoints.S3,
-		HTTPClient: a.HTTP, Clock: a.Clock,
+		HTTPClient: a.HTTP, Clock: a.Clock, AllowPrivateEndpoints: a.Config.AllowPrivateEndpoints,
 	})
 }
 
@@ -49,6 +49,14 @@ func VmsBackupParts(a *app.App) (lambda.Handler, error) {
 // VmsBackupComplete builds vms-backup-complete.
 func VmsBackupComplete(a *app.App) (lambda.Handler, error) {
 	return a.Endpoint(api.VmsBackupComplete(backups(a))), nil
+}
+
+// TenantStorageSet builds tenant-storage-set.
+func TenantStorageSet(a *app.App) (lambda.Handler, error) {
+	return a.Endpoint(api.TenantStorageSet(&tenancy.Buckets{
+		Store: a.Store(), Clock: a.Clock, Random: a.Random, Sealer: a.Sealer(), Storage: Storage(a),
+		AllowPrivateEndpoints: a.Config.AllowPrivateEndpoints,
+	})), nil
 }
 
 func backups(a *app.App) *lifecycle.Backups {

@@ -12,24 +12,34 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app/cloud"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app/objects"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/app/zones"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
 // Builders returns every function's builder by its name.
 func Builders() map[string]app.Build {
 	return map[string]app.Build{
-		"vms-create":          cloud.VmsCreate,
-		"vms-list":            app.VmsList,
-		"vms-get":             app.VmsGet,
-		"vms-delete":          cloud.VmsDelete,
-		"vms-bootstrap":       objects.VmsBootstrap,
-		"vms-heartbeat":       app.VmsHeartbeat,
-		"vms-backup-start":    objects.VmsBackupStart,
-		"vms-backup-parts":    objects.VmsBackupParts,
-		"vms-backup-complete": objects.VmsBackupComplete,
-		"vms-cleanup":         cloud.VmsCleanup,
-		"workspaces-get":      app.WorkspacesGet,
-		"sweep-vms":           cloud.SweepVMs,
+		"vms-create":             cloud.VmsCreate,
+		"vms-list":               app.VmsList,
+		"vms-get":                app.VmsGet,
+		"vms-delete":             cloud.VmsDelete,
+		"vms-bootstrap":          objects.VmsBootstrap,
+		"vms-heartbeat":          app.VmsHeartbeat,
+		"vms-backup-start":       objects.VmsBackupStart,
+		"vms-backup-parts":       objects.VmsBackupParts,
+		"vms-backup-complete":    objects.VmsBackupComplete,
+		"vms-cleanup":            cloud.VmsCleanup,
+		"workspaces-get":         app.WorkspacesGet,
+		"tenant-get":             app.TenantGet,
+		"tenant-put":             app.TenantPut,
+		"tenant-provider-add":    cloud.TenantProviderAdd,
+		"tenant-provider-remove": app.TenantProviderRemove,
+		"tenant-dns-set":         zones.TenantDNSSet,
+		"tenant-dns-reset":       app.TenantDNSReset,
+		"tenant-storage-set":     objects.TenantStorageSet,
+		"tenant-storage-reset":   app.TenantStorageReset,
+		"admin-quotas-put":       app.AdminQuotasPut,
+		"sweep-vms":              cloud.SweepVMs,
 	}
 }
 

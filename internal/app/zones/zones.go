@@ -1,0 +1,28 @@
+// Package zones builds the functions that call the DNS service and no provider:
+// they do without the provider's client, and its 12 MB.
+package zones
+
+import (
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/app"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dns/cloudflare"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/tenancy"
+)
+
+// application names us to the service.
+const application = "devcontainer-manager"
+
+// DNS is the DNS service. It takes the credential with each call.
+func DNS(a *app.App) dcm.DNS {
+	return cloudflare.New(cloudflare.Options{Endpoint: a.Config.Endpoints.Cloudflare, UserAgent: application})
+}
+
+// TenantDNSSet builds tenant-dns-set.
+func TenantDNSSet(a *app.App) (lambda.Handler, error) {
+	return a.Endpoint(api.TenantDNSSet(&tenancy.Zones{
+		Store: a.Store(), Clock: a.Clock, Random: a.Random, Sealer: a.Sealer(), DNS: DNS(a),
+	})), nil
+}
