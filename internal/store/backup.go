@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -10,7 +11,10 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
-// AdvanceGeneration is one transaction on the workspace and the VM.
+// AdvanceGeneration is one transaction on the workspace, the VM and the
+// tenant's storage, after one read: by how much the storage grows depends on the
+// backup that is replaced. Nothing but the VM that holds the workspace can
+// replace it in between.
 func (t *tenantStore) AdvanceGeneration(ctx context.Context, vm dcm.VMID, w dcm.WorkspaceID, b dcm.Backup) error {
 	if !vm.Valid() {
 		return noVM()
@@ -18,27 +22,71 @@ func (t *tenantStore) AdvanceGeneration(ctx context.Context, vm dcm.VMID, w dcm.
 	if !w.Valid() {
 		return noWorkspace()
 	}
+	old, err := t.readWorkspace(ctx, w)
+	if err != nil {
+		return err
+	}
 	held := equals(attrActiveVM, string(vm)).And(equals(attrGeneration, b.Generation-1))
 	advance := expression.Set(expression.Name(attrGeneration), expression.Value(b.Generation)).
 		Set(expression.Name(attrBackup), expression.Value(itemOfBackup(&b))).
 		Set(expression.Name(attrUpdatedAt), expression.Value(instantOf(b.TakenAt)))
-	exists := expression.Name(attrPK).AttributeExists()
+	known := exists()
 	wrote := expression.Set(expression.Name(attrGeneration), expression.Value(b.Generation)).
 		Remove(expression.Name(attrUpload))
-	err := t.transact(ctx,
-		write{
+	writes := []write{
+		{
 			key: workspaceKey(t.id, w), update: &advance, condition: &held,
 			refused: orMissing(noWorkspace, "the workspace is at another generation or held by another VM"),
 		},
-		write{
-			key: vmKey(t.id, vm), update: &wrote, condition: &exists,
+		{
+			key: vmKey(t.id, vm), update: &wrote, condition: &known,
 			refused: orMissing(noVM, "the VM changed"),
 		},
-	)
+	}
+	err = t.transact(ctx, append(writes, t.stored(b.SizeBytes-old.Backup.size(), b.TakenAt)...)...)
 	if err != nil {
 		return fmt.Errorf("advance workspace %s to generation %d: %w", w, b.Generation, err)
 	}
 	return nil
+}
+
+// ReplaceBackup is one transaction on the workspace and the tenant's storage.
+// The workspace's backups go to where the copy is from then on.
+func (t *tenantStore) ReplaceBackup(ctx context.Context, w dcm.WorkspaceID, from, to dcm.Backup) error {
+	if !w.Valid() {
+		return noWorkspace()
+	}
+	now := t.options.Clock.Now()
+	unchanged := absent(attrActiveVM).And(hasBackup(&from)).And(equals(attrGeneration, from.Generation))
+	var e edit
+	e.set(attrBackup, itemOfBackup(&to))
+	e.set(attrGeneration, to.Generation)
+	e.set(attrUpdatedAt, instantOf(now))
+	e.setOrRemove(attrStorageID, string(to.StorageID))
+	e.remove(attrTask)
+	e.setDue("", time.Time{})
+	replace := write{
+		key: workspaceKey(t.id, w), update: &e.UpdateBuilder, condition: &unchanged,
+		refused: orMissing(noWorkspace, "the workspace is held by a VM or has another backup"),
+	}
+	err := t.transact(ctx, append([]write{replace}, t.stored(to.SizeBytes-from.SizeBytes, now)...)...)
+	if err != nil {
+		return fmt.Errorf("replace backup of workspace %s: %w", w, err)
+	}
+	return nil
+}
+
+// hasBackup is the condition that a workspace's backup is this very object; of
+// nil, that there is none.
+func hasBackup(b *dcm.Backup) expression.ConditionBuilder {
+	if b == nil {
+		return absent(attrBackup)
+	}
+	return equals(attrBackup+".id", string(b.ID)).
+		And(equals(attrBackup+".key", b.Key)).
+		And(equals(attrBackup+".versionId", b.VersionID)).
+		And(equals(attrBackup+".sizeBytes", b.SizeBytes)).
+		And(equalsOrAbsent(attrBackup+".storageId", string(b.StorageID)))
 }
 
 // AddWorkspaceKey is one transaction on the key and the workspace.

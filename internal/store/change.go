@@ -2,13 +2,10 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
@@ -44,11 +41,7 @@ func checkMove(c dcm.VMChange) error {
 func changeCondition(c dcm.VMChange) expression.ConditionBuilder {
 	condition := statusIn(c.From...)
 	if c.IfDueAt != nil {
-		if at := epochSeconds(*c.IfDueAt); at == 0 {
-			condition = condition.And(absent(attrDueAt))
-		} else {
-			condition = condition.And(equals(attrDueAt, at))
-		}
+		condition = condition.And(dueAt(*c.IfDueAt))
 	}
 	if c.IfProviderID {
 		condition = condition.And(expression.Name(attrProviderID).AttributeExists())
@@ -74,12 +67,6 @@ func statusIn(statuses ...dcm.Status) expression.ConditionBuilder {
 // updateVM makes one conditional update and returns the VM as it is
 // afterwards. If the condition fails it returns the VM as it is, and the error
 // that refused makes of it.
-//
-// The SDK tries again after an answer that was lost. If the first try did its
-// work, the second fails on it: a running VM can't become running. So every
-// update leaves an id of its own in the item, and a refusal by an item with
-// our own id is our success. (If somebody else wrote in between as well, it is
-// reported as a lost race: the item has changed, and the caller must look.)
 func (t *tenantStore) updateVM(
 	ctx context.Context, id dcm.VMID,
 	condition expression.ConditionBuilder, update expression.UpdateBuilder,
@@ -88,48 +75,19 @@ func (t *tenantStore) updateVM(
 	if !id.Valid() {
 		return dcm.VM{}, noVM()
 	}
-	writeID := rand.Text()
-	e, err := expression.NewBuilder().
-		WithCondition(condition).
-		WithUpdate(update.Set(expression.Name(attrWriteID), expression.Value(writeID))).
-		Build()
+	raw, won, err := t.update(ctx, vmKey(t.id, id), &condition, update)
 	if err != nil {
-		return dcm.VM{}, fmt.Errorf("change VM %s: build expression: %w", id, err)
-	}
-	raw, err := t.update(ctx, vmKey(t.id, id), e)
-	failed, isRefusal := errors.AsType[*types.ConditionalCheckFailedException](err)
-	switch {
-	case isRefusal && len(failed.Item) == 0:
-		return dcm.VM{}, noVM()
-	case isRefusal:
-		raw = failed.Item
-	case err != nil:
 		return dcm.VM{}, fmt.Errorf("change VM %s: %w", id, err)
+	}
+	if len(raw) == 0 {
+		return dcm.VM{}, noVM()
 	}
 	item, err := decodeVM(raw)
 	if err != nil {
 		return dcm.VM{}, fmt.Errorf("decode VM %s: %w", id, err)
 	}
-	if isRefusal && item.WriteID != writeID {
+	if !won {
 		return item.vm(), refused(item.vm())
 	}
 	return item.vm(), nil
-}
-
-func (t *tenantStore) update(ctx context.Context, k key, e expression.Expression) (map[string]types.AttributeValue, error) {
-	var raw map[string]types.AttributeValue
-	err := untilUncontended(ctx, func() error {
-		out, err := t.api.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-			TableName: t.table(), Key: k.attributes(),
-			ConditionExpression: e.Condition(), UpdateExpression: e.Update(),
-			ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
-			ReturnValues:                        types.ReturnValueAllNew,
-			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-		})
-		if err == nil {
-			raw = out.Attributes
-		}
-		return err
-	})
-	return raw, err
 }

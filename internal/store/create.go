@@ -4,30 +4,44 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
-// CreateVM is one transaction. Of a resumed workspace it writes the hold and
-// UpdatedAt, nothing else. If several things are in the way, the idempotency
-// key is said first: what it stands for may itself hold the workspace and the
-// last slot.
+// CreateVM is one transaction; a second one is needed once a month, when the
+// tenant's books are still open for the month before. Of a resumed workspace it
+// writes the hold and UpdatedAt, nothing else. If several things are in the way,
+// the idempotency key is said first: what it stands for may itself hold the
+// workspace and the last slot. An intent without an Event writes none.
 func (t *tenantStore) CreateVM(ctx context.Context, i dcm.Intent) error {
 	if err := t.checkIntent(i); err != nil {
 		return fmt.Errorf("create VM %s: %w", i.VM.ID, err)
 	}
+	err := book(func(seen *profileItem) error { return t.transact(ctx, t.createWrites(i, seen)...) })
+	if err != nil {
+		return fmt.Errorf("create VM %s: %w", i.VM.ID, err)
+	}
+	return nil
+}
+
+func (t *tenantStore) createWrites(i dcm.Intent, seen *profileItem) []write {
 	var writes []write
 	if i.Idempotency != nil {
 		writes = append(writes, t.claimIdempotency(*i.Idempotency))
 	}
-	writes = append(writes, t.holdWorkspace(i), t.takeSlot(i), t.putVM(i.VM))
-	if err := t.transact(ctx, writes...); err != nil {
-		return fmt.Errorf("create VM %s: %w", i.VM.ID, err)
+	writes = append(writes, t.holdWorkspace(i), t.takeSlot(i, seen))
+	if i.VM.AccountID != dcm.PlatformAccount {
+		writes = append(writes, t.takeAccount(i.VM))
 	}
-	return nil
+	writes = append(writes, t.putVM(i.VM))
+	if i.Event.ID != "" {
+		writes = append(writes, write{put: itemOfEvent(t.id, i.Event)})
+	}
+	used := tally{}
+	used.vm(i.VM.Started())
+	return append(writes, t.count(used)...)
 }
 
 // checkIntent catches a caller's mistake before it becomes a record.
@@ -39,6 +53,12 @@ func (t *tenantStore) checkIntent(i dcm.Intent) error {
 		return fmt.Errorf("VM id %q or workspace id %q is not valid", i.VM.ID, i.Workspace.ID)
 	case i.VM.WorkspaceID != i.Workspace.ID || i.Workspace.ActiveVM != i.VM.ID:
 		return fmt.Errorf("VM and workspace %s do not name each other", i.Workspace.ID)
+	case i.VM.StorageID != i.Workspace.StorageID:
+		return fmt.Errorf("VM and workspace %s name different storage", i.Workspace.ID)
+	case i.VM.Reserved < 0:
+		return fmt.Errorf("a new VM can't reserve %s", i.VM.Reserved)
+	case i.Event.ID != "" && !validEventID(i.Event.ID):
+		return fmt.Errorf("event id %q is not valid", i.Event.ID)
 	case i.VM.Status != dcm.StatusCreating:
 		return fmt.Errorf("a new VM is creating, not %q", i.VM.Status)
 	case i.VM.CreatedAt.IsZero():
@@ -66,7 +86,11 @@ func (t *tenantStore) holdWorkspace(i dcm.Intent) write {
 			},
 		}
 	}
-	free := absent(attrActiveVM).And(equals(attrGeneration, i.Workspace.Generation))
+	free := absent(attrActiveVM).
+		And(equals(attrGeneration, i.Workspace.Generation)).
+		And(equalsOrAbsent(attrStorageID, string(i.Workspace.StorageID))).
+		And(hasBackup(i.Workspace.Backup)).
+		And(absent(attrTask).Or(expression.Name(attrTaskKind).NotEqual(expression.Value(string(dcm.TaskDelete)))))
 	hold := expression.Set(expression.Name(attrActiveVM), expression.Value(string(i.VM.ID))).
 		Set(expression.Name(attrUpdatedAt), expression.Value(instantOf(i.Workspace.UpdatedAt)))
 	return write{
@@ -76,41 +100,28 @@ func (t *tenantStore) holdWorkspace(i dcm.Intent) write {
 }
 
 func workspaceRefused(current map[string]types.AttributeValue) error {
-	var w workspaceItem
-	if err := attributevalue.UnmarshalMap(current, &w); err != nil {
+	w, err := decodeWorkspace(current)
+	switch {
+	case err != nil:
 		return fmt.Errorf("decode workspace: %w", err)
-	}
-	if w.ActiveVM != "" {
+	case w.ActiveVM != "":
 		return dcm.Errorf(dcm.CodeConflict, "the workspace is in use by %s", w.ActiveVM)
+	case w.Task != nil && w.Task.Kind == string(dcm.TaskDelete):
+		return dcm.Errorf(dcm.CodeConflict, "the workspace is being deleted")
+	default:
+		return fmt.Errorf("the workspace is gone, at another generation or elsewhere: %w", dcm.ErrLostRace)
 	}
-	return fmt.Errorf("the workspace is gone or at another generation: %w", dcm.ErrLostRace)
 }
 
-// takeSlot counts the VM, if the tenant's quota allows one more, and writes
-// the profile of a tenant that has none.
-func (t *tenantStore) takeSlot(i dcm.Intent) write {
-	free := expression.Name(attrActiveVMs).LessThan(expression.Name(attrMaxVMs))
-	if i.DefaultQuotas.MaxConcurrentVMs > 0 {
-		free = absent(attrPK).Or(free)
-	}
-	orDefault := func(attribute string, value any) (expression.NameBuilder, expression.OperandBuilder) {
-		name := expression.Name(attribute)
-		return name, expression.IfNotExists(name, expression.Value(value))
-	}
-	name, count := expression.Name(attrActiveVMs), expression.IfNotExists(expression.Name(attrActiveVMs), expression.Value(0))
-	take := expression.Set(name, expression.Plus(count, expression.Value(1))).
-		Set(orDefault(attrMaxVMs, i.DefaultQuotas.MaxConcurrentVMs)).
-		Set(orDefault(attrCreated, instantOf(i.VM.CreatedAt)))
+// takeAccount counts the VM at the tenant's own account.
+func (t *tenantStore) takeAccount(vm dcm.VM) write {
+	same := equals(attrAccountID, string(vm.AccountID))
+	var e edit
+	e.add(attrActiveVMs, 1)
 	return write{
-		key: profileKey(t.id), update: &take, condition: &free,
-		refused: func(current map[string]types.AttributeValue) error {
-			profile := profileItem{MaxConcurrentVMs: i.DefaultQuotas.MaxConcurrentVMs}
-			if err := attributevalue.UnmarshalMap(current, &profile); err != nil {
-				return fmt.Errorf("decode profile: %w", err)
-			}
-			return dcm.Errorf(dcm.CodeQuotaExceeded,
-				"the limit of %d VMs at once is reached: %d are in use (creating, running and stopping VMs count)",
-				profile.MaxConcurrentVMs, profile.ActiveVMs)
+		key: providerKey(t.id, vm.Provider), update: &e.UpdateBuilder, condition: &same,
+		refused: func(map[string]types.AttributeValue) error {
+			return fmt.Errorf("the tenant's account at %s is gone or another: %w", vm.Provider, dcm.ErrLostRace)
 		},
 	}
 }

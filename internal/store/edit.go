@@ -1,8 +1,11 @@
 package store
 
 import (
+	"maps"
+	"slices"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
@@ -15,8 +18,59 @@ func (e *edit) set(attribute string, value any) {
 	e.UpdateBuilder = e.Set(expression.Name(attribute), expression.Value(value))
 }
 
+// setIfNew sets what has no value yet.
+func (e *edit) setIfNew(attribute string, value any) {
+	name := expression.Name(attribute)
+	e.UpdateBuilder = e.Set(name, expression.IfNotExists(name, expression.Value(value)))
+}
+
+// add counts; what has no value yet counts from 0. The attribute's name is
+// taken as it is, dots and all.
+func (e *edit) add(attribute string, n int64) {
+	e.UpdateBuilder = e.Add(expression.NameNoDotSplit(attribute), expression.Value(n))
+}
+
+// addFrom counts; what has no value yet counts from start.
+func (e *edit) addFrom(attribute string, start, n int64) {
+	name := expression.Name(attribute)
+	e.UpdateBuilder = e.Set(name, expression.Plus(expression.IfNotExists(name, expression.Value(start)), expression.Value(n)))
+}
+
+// setAll sets every attribute of an item but its key.
+func (e *edit) setAll(item any) error {
+	attributes, err := attributevalue.MarshalMap(item)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(attributes)) {
+		if name != attrPK && name != attrSK {
+			e.setExactly(name, attributes[name])
+		}
+	}
+	return nil
+}
+
 func (e *edit) remove(attribute string) {
 	e.UpdateBuilder = e.Remove(expression.Name(attribute))
+}
+
+// setOrRemove sets a text, and removes the attribute for an empty one.
+func (e *edit) setOrRemove(attribute, value string) {
+	if value == "" {
+		e.remove(attribute)
+		return
+	}
+	e.set(attribute, value)
+}
+
+// setExactly and removeExactly take the attribute's name as it is, dots and
+// all.
+func (e *edit) setExactly(attribute string, value any) {
+	e.UpdateBuilder = e.Set(expression.NameNoDotSplit(attribute), expression.Value(value))
+}
+
+func (e *edit) removeExactly(attribute string) {
+	e.UpdateBuilder = e.Remove(expression.NameNoDotSplit(attribute))
 }
 
 // setText sets a text that is known; an unknown one stays as it is.
@@ -32,14 +86,14 @@ func (e *edit) setTime(attribute string, t *time.Time) {
 	}
 }
 
-// setDue moves the VM within the index "due", or takes it out.
-func (e *edit) setDue(id dcm.VMID, at time.Time) {
+// setDue moves the item within the index "due", or takes it out.
+func (e *edit) setDue(kind string, at time.Time) {
 	if at.IsZero() {
 		e.remove(attrDueKind)
 		e.remove(attrDueAt)
 		return
 	}
-	e.set(attrDueKind, dueKind(vmShard(id)))
+	e.set(attrDueKind, kind)
 	e.set(attrDueAt, epochSeconds(at))
 }
 
@@ -52,7 +106,7 @@ func changeUpdate(id dcm.VMID, c dcm.VMChange) expression.UpdateBuilder {
 	e.setTime(attrLastSeenAt, c.LastSeenAt)
 	e.setTime(attrStoppingAt, c.StoppingAt)
 	if c.DueAt != nil {
-		e.setDue(id, *c.DueAt)
+		e.setDue(dueKindOf(dueVM, string(id)), *c.DueAt)
 	}
 	switch {
 	case c.ClearUpload:

@@ -21,6 +21,12 @@ const (
 	kindWorkspace    = "WS"
 	kindWorkspaceKey = "KEY"
 	kindIdempotency  = "IDEM"
+	kindProvider     = "PROVIDER"
+	kindUsage        = "USAGE"
+	kindEvent        = "EVENT"
+
+	// afterPrefix sorts after everything that a key may go on with.
+	afterPrefix = "#~"
 )
 
 // key is an item's primary key.
@@ -47,30 +53,49 @@ func idempotencyKey(t dcm.TenantID, k string) key {
 	return key{partition(t), kindIdempotency + "#" + k}
 }
 
-// vmListKey is the partition of the index "byCreated" with a tenant's VMs.
-func vmListKey(t dcm.TenantID) string { return partition(t) + "#" + kindVM }
+func providerKey(t dcm.TenantID, provider string) key {
+	return key{partition(t), kindProvider + "#" + provider}
+}
 
-// dueKind is the partition of the index "due" with one shard's VMs.
-func dueKind(shard int) string { return "vm#" + strconv.Itoa(shard) }
+func usageKey(t dcm.TenantID, m dcm.Month) key { return key{partition(t), kindUsage + "#" + string(m)} }
 
-// vmShard spreads VMs evenly over the shards.
-func vmShard(id dcm.VMID) int {
+// eventKey sorts events by their time, to the nanosecond.
+func eventKey(t dcm.TenantID, at instant, id string) key {
+	return key{partition(t), eventSort(at) + "#" + id}
+}
+
+// eventSort has a fixed width, so that it sorts as the time does.
+func eventSort(at instant) string {
+	return kindEvent + "#" + at.time().Format("2006-01-02T15:04:05.000000000Z")
+}
+
+// listKey is the partition of the index "byCreated" with a tenant's items of
+// one kind.
+func listKey(t dcm.TenantID, kind string) string { return partition(t) + "#" + kind }
+
+// What the partitions of the index "due" hold.
+const (
+	dueVM        = "vm"
+	dueWorkspace = "ws"
+	dueTenant    = "tenant"
+)
+
+// dueKind is the partition of the index "due" with one shard of a kind.
+func dueKind(what string, shard int) string { return what + "#" + strconv.Itoa(shard) }
+
+// dueKindOf is the partition where the item with this id belongs. It spreads
+// ids evenly over the shards.
+func dueKindOf(what, id string) string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(id))
-	return int(h.Sum32() % dcm.DueShards)
+	return dueKind(what, int(h.Sum32()%dcm.DueShards))
 }
 
-// vm reads back a key made by vmKey.
-func (k key) vm() (dcm.TenantID, dcm.VMID, bool) {
-	t, isTenant := strings.CutPrefix(k.PK, tenantPrefix)
-	id, isVM := strings.CutPrefix(k.SK, kindVM+"#")
-	return dcm.TenantID(t), dcm.VMID(id), isTenant && isVM
-}
-
-// kind is what the item is: one of the kinds above.
-func (k key) kind() string {
-	kind, _, _ := strings.Cut(k.SK, "#")
-	return kind
+// split reads back a key: the tenant, the kind and the id in it.
+func (k key) split() (tenant dcm.TenantID, kind, id string, ok bool) {
+	t, ok := strings.CutPrefix(k.PK, tenantPrefix)
+	kind, id, _ = strings.Cut(k.SK, "#")
+	return dcm.TenantID(t), kind, id, ok
 }
 
 func (k key) attributes() map[string]types.AttributeValue {

@@ -12,8 +12,10 @@ import (
 )
 
 // The texts of what does not exist name no id: another tenant's answers alike.
-func noVM() error        { return dcm.Errorf(dcm.CodeNotFound, "no such VM") }
-func noWorkspace() error { return dcm.Errorf(dcm.CodeNotFound, "no such workspace") }
+func noVM() error              { return dcm.Errorf(dcm.CodeNotFound, "no such VM") }
+func noWorkspace() error       { return dcm.Errorf(dcm.CodeNotFound, "no such workspace") }
+func noWorkspaceKey() error    { return dcm.Errorf(dcm.CodeNotFound, "no such workspace key") }
+func noProviderAccount() error { return dcm.Errorf(dcm.CodeNotFound, "no such provider account") }
 
 // VM reads a VM, strongly consistent: one call.
 func (t *tenantStore) VM(ctx context.Context, id dcm.VMID) (dcm.VM, error) {
@@ -42,25 +44,32 @@ func (t *tenantStore) readVM(ctx context.Context, id dcm.VMID, consistent bool) 
 
 // Workspace reads a workspace, strongly consistent: one call.
 func (t *tenantStore) Workspace(ctx context.Context, id dcm.WorkspaceID) (dcm.Workspace, error) {
-	if !id.Valid() {
-		return dcm.Workspace{}, noWorkspace()
-	}
-	var item workspaceItem
-	found, err := t.get(ctx, workspaceKey(t.id, id), true, &item)
+	item, err := t.readWorkspace(ctx, id)
 	if err != nil {
-		return dcm.Workspace{}, fmt.Errorf("read workspace %s: %w", id, err)
-	}
-	if !found {
-		return dcm.Workspace{}, noWorkspace()
+		return dcm.Workspace{}, err
 	}
 	return item.workspace(t.id), nil
 }
 
+func (t *tenantStore) readWorkspace(ctx context.Context, id dcm.WorkspaceID) (workspaceItem, error) {
+	var item workspaceItem
+	if !id.Valid() {
+		return item, noWorkspace()
+	}
+	found, err := t.get(ctx, workspaceKey(t.id, id), true, &item)
+	if err != nil {
+		return item, fmt.Errorf("read workspace %s: %w", id, err)
+	}
+	if !found {
+		return item, noWorkspace()
+	}
+	return item, nil
+}
+
 // WorkspaceKey reads one version of a workspace's key: one call.
 func (t *tenantStore) WorkspaceKey(ctx context.Context, w dcm.WorkspaceID, version int) (dcm.WorkspaceKey, error) {
-	noKey := dcm.Errorf(dcm.CodeNotFound, "no such workspace key")
 	if !w.Valid() {
-		return dcm.WorkspaceKey{}, noKey
+		return dcm.WorkspaceKey{}, noWorkspaceKey()
 	}
 	var item workspaceKeyItem
 	found, err := t.get(ctx, workspaceKeyKey(t.id, w, version), true, &item)
@@ -68,7 +77,7 @@ func (t *tenantStore) WorkspaceKey(ctx context.Context, w dcm.WorkspaceID, versi
 		return dcm.WorkspaceKey{}, fmt.Errorf("read key %d of workspace %s: %w", version, w, err)
 	}
 	if !found {
-		return dcm.WorkspaceKey{}, noKey
+		return dcm.WorkspaceKey{}, noWorkspaceKey()
 	}
 	return item.workspaceKey(), nil
 }

@@ -3,13 +3,9 @@ package store
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
@@ -60,51 +56,3 @@ type tenantStore struct {
 }
 
 func (t *tenantStore) table() *string { return aws.String(t.options.Table) }
-
-// DueVMs is one query of the index "due".
-func (s *Store) DueVMs(ctx context.Context, shard int, until time.Time, limit int) ([]dcm.DueVM, error) {
-	if shard < 0 || shard >= dcm.DueShards || limit < 1 {
-		return nil, fmt.Errorf("list due VMs: shard %d, limit %d out of range", shard, limit)
-	}
-	out, err := s.api.Query(ctx, &dynamodb.QueryInput{
-		TableName:              aws.String(s.options.Table),
-		IndexName:              aws.String(dueIndex),
-		KeyConditionExpression: aws.String("#kind = :kind AND #at <= :until"),
-		ExpressionAttributeNames: map[string]string{
-			"#kind": attrDueKind, "#at": attrDueAt,
-		},
-		ExpressionAttributeValues: map[string]types.AttributeValue{
-			":kind":  &types.AttributeValueMemberS{Value: dueKind(shard)},
-			":until": &types.AttributeValueMemberN{Value: strconv.FormatInt(until.Unix(), 10)},
-		},
-		Limit: aws.Int32(int32(min(limit, maxDuePage))),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list due VMs of shard %d: %w", shard, err)
-	}
-	return dueVMs(out.Items)
-}
-
-// maxDuePage keeps one page far below DynamoDB's 1 MB.
-const maxDuePage = 1000
-
-func dueVMs(items []map[string]types.AttributeValue) ([]dcm.DueVM, error) {
-	due := make([]dcm.DueVM, 0, len(items))
-	for _, raw := range items {
-		var item struct {
-			key
-			DueAt int64 `dynamodbav:"dueAt"`
-		}
-		if err := attributevalue.UnmarshalMap(raw, &item); err != nil {
-			return nil, fmt.Errorf("decode due VM: %w", err)
-		}
-		tenant, vm, ok := item.vm()
-		if !ok {
-			// Nothing of ours writes such a key, and nobody could act on it:
-			// it must not keep the sweep from the rest.
-			continue
-		}
-		due = append(due, dcm.DueVM{Tenant: tenant, VM: vm, DueAt: time.Unix(item.DueAt, 0).UTC()})
-	}
-	return due, nil
-}

@@ -2,64 +2,7 @@ package store
 
 import "github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 
-// Attributes of the items below that expressions name.
-const (
-	attrActiveVMs  = "activeVMs"
-	attrMaxVMs     = "maxConcurrentVMs"
-	attrActiveVM   = "activeVM"
-	attrKeyVersion = "keyVersion"
-	attrRecipient  = "recipient"
-	attrBackup     = "backup"
-	attrUpdatedAt  = "updatedAt"
-	attrExpiresAt  = "expiresAt"
-)
-
-type profileItem struct {
-	key
-	CreatedAt        instant `dynamodbav:"createdAt"`
-	MaxConcurrentVMs int     `dynamodbav:"maxConcurrentVMs"`
-	ActiveVMs        int     `dynamodbav:"activeVMs"`
-}
-
-func (i profileItem) tenant(id dcm.TenantID) dcm.Tenant {
-	return dcm.Tenant{
-		ID: id, CreatedAt: i.CreatedAt.time(), ActiveVMs: i.ActiveVMs,
-		Quotas: dcm.Quotas{MaxConcurrentVMs: i.MaxConcurrentVMs},
-	}
-}
-
-type workspaceItem struct {
-	key
-	ID         string      `dynamodbav:"id"`
-	RepoURL    string      `dynamodbav:"repoUrl,omitempty"`
-	Branch     string      `dynamodbav:"branch,omitempty"`
-	CreatedAt  instant     `dynamodbav:"createdAt"`
-	UpdatedAt  instant     `dynamodbav:"updatedAt"`
-	ActiveVM   string      `dynamodbav:"activeVM,omitempty"`
-	CreatedBy  string      `dynamodbav:"createdBy,omitempty"`
-	Generation int64       `dynamodbav:"generation"`
-	Backup     *backupItem `dynamodbav:"backup,omitempty"`
-	KeyVersion int         `dynamodbav:"keyVersion"`
-	Recipient  string      `dynamodbav:"recipient,omitempty"`
-}
-
-func itemOfWorkspace(w dcm.Workspace) workspaceItem {
-	return workspaceItem{
-		key: workspaceKey(w.TenantID, w.ID), ID: string(w.ID), RepoURL: w.RepoURL, Branch: w.Branch,
-		CreatedAt: instantOf(w.CreatedAt), UpdatedAt: instantOf(w.UpdatedAt),
-		ActiveVM: string(w.ActiveVM), CreatedBy: string(w.CreatedBy),
-		Generation: w.Generation, Backup: itemOfBackup(w.Backup), KeyVersion: w.KeyVersion, Recipient: w.Recipient,
-	}
-}
-
-func (i workspaceItem) workspace(t dcm.TenantID) dcm.Workspace {
-	return dcm.Workspace{
-		ID: dcm.WorkspaceID(i.ID), TenantID: t, RepoURL: i.RepoURL, Branch: i.Branch,
-		CreatedAt: i.CreatedAt.time(), UpdatedAt: i.UpdatedAt.time(),
-		ActiveVM: dcm.VMID(i.ActiveVM), CreatedBy: dcm.VMID(i.CreatedBy),
-		Generation: i.Generation, Backup: i.Backup.backup(), KeyVersion: i.KeyVersion, Recipient: i.Recipient,
-	}
-}
+const attrExpiresAt = "expiresAt"
 
 type workspaceKeyItem struct {
 	key

@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
 // write is one write of a transaction.
@@ -95,12 +97,25 @@ func (t *tenantStore) transactItem(w write) (types.TransactWriteItem, error) {
 	}
 }
 
-// The two commonest parts of conditions.
+func isLostRace(err error) bool { return errors.Is(err, dcm.ErrLostRace) }
+
+// The commonest parts of conditions.
 
 func absent(attribute string) expression.ConditionBuilder {
 	return expression.Name(attribute).AttributeNotExists()
 }
 
+// exists holds if there is an item.
+func exists() expression.ConditionBuilder { return expression.Name(attrPK).AttributeExists() }
+
 func equals(attribute string, value any) expression.ConditionBuilder {
 	return expression.Name(attribute).Equal(expression.Value(value))
+}
+
+// equalsOrAbsent is for a text that is not stored while it is empty.
+func equalsOrAbsent(attribute, value string) expression.ConditionBuilder {
+	if value == "" {
+		return absent(attribute)
+	}
+	return equals(attribute, value)
 }

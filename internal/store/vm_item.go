@@ -63,6 +63,9 @@ type vmItem struct {
 	CreatedBy   string            `dynamodbav:"createdBy,omitempty"`
 
 	Provider   string     `dynamodbav:"provider,omitempty"`
+	AccountID  string     `dynamodbav:"accountId,omitempty"`
+	StorageID  string     `dynamodbav:"storageId,omitempty"`
+	Reserved   int64      `dynamodbav:"reserved,omitempty"`
 	Region     string     `dynamodbav:"region,omitempty"`
 	ServerType string     `dynamodbav:"serverType,omitempty"`
 	ProviderID string     `dynamodbav:"providerId,omitempty"`
@@ -72,7 +75,7 @@ type vmItem struct {
 
 	Hostname     string   `dynamodbav:"hostname,omitempty"`
 	DNSZoneID    string   `dynamodbav:"dnsZoneId,omitempty"`
-	DNSCustom    bool     `dynamodbav:"dnsCustom,omitempty"`
+	DNSAccountID string   `dynamodbav:"dnsAccountId,omitempty"`
 	DNSRecordIDs []string `dynamodbav:"dnsRecordIds,omitempty"`
 
 	Status     string       `dynamodbav:"status"`
@@ -105,16 +108,17 @@ type vmItem struct {
 func itemOfVM(vm dcm.VM) vmItem {
 	i := vmItem{
 		key:     vmKey(vm.TenantID, vm.ID),
-		ListKey: vmListKey(vm.TenantID), CreatedAt: instantOf(vm.CreatedAt),
+		ListKey: listKey(vm.TenantID, kindVM), CreatedAt: instantOf(vm.CreatedAt),
 		DueAt: epochSeconds(vm.DueAt),
 
 		WorkspaceID: string(vm.WorkspaceID), Name: vm.Name, RepoURL: vm.RepoURL, Branch: vm.Branch,
 		Size: string(vm.Size), Labels: vm.Labels, CreatedBy: string(vm.CreatedBy),
 
+		AccountID: string(vm.AccountID), StorageID: string(vm.StorageID), Reserved: int64(vm.Reserved),
 		Provider: vm.Provider, Region: vm.Region, ServerType: vm.ServerType, ProviderID: vm.ProviderID,
 		Price: itemOfPrice(vm.Price), IPv4: vm.IPv4, IPv6: vm.IPv6,
 
-		Hostname: vm.Hostname, DNSZoneID: vm.DNS.ZoneID, DNSCustom: vm.DNS.Custom, DNSRecordIDs: vm.DNS.RecordIDs,
+		Hostname: vm.Hostname, DNSZoneID: vm.DNS.ZoneID, DNSAccountID: string(vm.DNS.AccountID), DNSRecordIDs: vm.DNS.RecordIDs,
 
 		Status: string(vm.Status), StopReason: string(vm.StopReason), Force: vm.Force,
 		Error: itemOfProblem(vm.Error), Phase: string(vm.Phase), Runtime: vm.Runtime,
@@ -130,24 +134,25 @@ func itemOfVM(vm dcm.VM) vmItem {
 		Restore: itemOfBackup(vm.Restore), Generation: vm.Generation, Upload: itemOfUpload(vm.Upload),
 	}
 	if i.DueAt != 0 {
-		i.DueKind = dueKind(vmShard(vm.ID))
+		i.DueKind = dueKindOf(dueVM, string(vm.ID))
 	}
 	return i
 }
 
 func (i vmItem) vm() dcm.VM {
-	tenant, id, _ := i.key.vm()
+	tenant, _, id, _ := i.split()
 	return dcm.VM{
-		ID: id, TenantID: tenant, CreatedAt: i.CreatedAt.time(), DueAt: fromEpochSeconds(i.DueAt),
+		ID: dcm.VMID(id), TenantID: tenant, CreatedAt: i.CreatedAt.time(), DueAt: fromEpochSeconds(i.DueAt),
 
 		WorkspaceID: dcm.WorkspaceID(i.WorkspaceID), Name: i.Name, RepoURL: i.RepoURL, Branch: i.Branch,
 		Size: dcm.Size(i.Size), Labels: i.Labels, CreatedBy: dcm.UserID(i.CreatedBy),
 
+		AccountID: dcm.AccountID(i.AccountID), StorageID: dcm.AccountID(i.StorageID), Reserved: dcm.Micros(i.Reserved),
 		Provider: i.Provider, Region: i.Region, ServerType: i.ServerType, ProviderID: i.ProviderID,
 		Price: i.Price.price(), IPv4: i.IPv4, IPv6: i.IPv6,
 
 		Hostname: i.Hostname,
-		DNS:      dcm.DNSPlacement{ZoneID: i.DNSZoneID, Custom: i.DNSCustom, RecordIDs: i.DNSRecordIDs},
+		DNS:      dcm.DNSPlacement{ZoneID: i.DNSZoneID, AccountID: dcm.AccountID(i.DNSAccountID), RecordIDs: i.DNSRecordIDs},
 
 		Status: dcm.Status(i.Status), StopReason: dcm.StopReason(i.StopReason), Force: i.Force,
 		Error: i.Error.problem(), Phase: dcm.Phase(i.Phase), Runtime: i.Runtime,

@@ -115,6 +115,7 @@ func (i *uploadItem) upload() *dcm.Upload {
 
 type backupItem struct {
 	ID         string  `dynamodbav:"id"`
+	StorageID  string  `dynamodbav:"storageId,omitempty"`
 	Key        string  `dynamodbav:"key"`
 	VersionID  string  `dynamodbav:"versionId"`
 	SizeBytes  int64   `dynamodbav:"sizeBytes"`
@@ -129,7 +130,7 @@ func itemOfBackup(b *dcm.Backup) *backupItem {
 		return nil
 	}
 	return &backupItem{
-		ID: string(b.ID), Key: b.Key, VersionID: b.VersionID, SizeBytes: b.SizeBytes, SHA256: b.SHA256,
+		ID: string(b.ID), StorageID: string(b.StorageID), Key: b.Key, VersionID: b.VersionID, SizeBytes: b.SizeBytes, SHA256: b.SHA256,
 		KeyVersion: b.KeyVersion, Generation: b.Generation, TakenAt: instantOf(b.TakenAt),
 	}
 }
@@ -139,7 +140,15 @@ func (i *backupItem) backup() *dcm.Backup {
 		return nil
 	}
 	return &dcm.Backup{
-		ID: dcm.BackupID(i.ID), Key: i.Key, VersionID: i.VersionID, SizeBytes: i.SizeBytes, SHA256: i.SHA256,
+		ID: dcm.BackupID(i.ID), StorageID: dcm.AccountID(i.StorageID), Key: i.Key, VersionID: i.VersionID, SizeBytes: i.SizeBytes, SHA256: i.SHA256,
 		KeyVersion: i.KeyVersion, Generation: i.Generation, TakenAt: i.TakenAt.time(),
 	}
+}
+
+// size is what it weighs; nothing, if there is none.
+func (i *backupItem) size() int64 {
+	if i == nil {
+		return 0
+	}
+	return i.SizeBytes
 }
