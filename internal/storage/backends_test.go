@@ -66,19 +66,21 @@ func motoLacks() map[string]string {
 		bodies     = "moto does not compare a part with its checksum or length"
 	)
 	return map[string]string{
-		"wrong credentials are an auth error":     signatures,
-		"a tampered upload URL is refused":        signatures,
-		"a tampered read URL is refused":          signatures,
-		"a URL for another key is refused":        signatures,
-		"a read URL does not write":               signatures,
-		"a header that was not signed is refused": signatures,
-		"an expired upload URL is refused":        "moto does not look at X-Amz-Expires",
-		"an expired read URL is refused":          "moto does not look at X-Amz-Expires",
-		"a part with another body is refused":     bodies,
-		"a part of another length is refused":     bodies,
-		"a part without its checksum is refused":  bodies,
-		"a wrong digest completes nothing":        "moto's ListParts has no checksums: the digest is compared after the completion",
-		"an aborted upload takes no more parts":   "moto answers a part of an unknown upload with a 500",
+		"wrong credentials are an auth error":                   signatures,
+		"a tampered upload URL is refused":                      signatures,
+		"a tampered read URL is refused":                        signatures,
+		"a URL for another key is refused":                      signatures,
+		"a read URL does not write":                             signatures,
+		"a header that was not signed is refused":               signatures,
+		"an expired upload URL is refused":                      "moto does not look at X-Amz-Expires",
+		"an expired read URL is refused":                        "moto does not look at X-Amz-Expires",
+		"a part with another body is refused":                   bodies,
+		"a part of another length is refused":                   bodies,
+		"a part without its checksum is refused":                bodies,
+		"a wrong digest completes nothing":                      "moto's ListParts has no checksums: the digest is compared after the completion",
+		"a part that is not what it is said to be is not taken": bodies,
+		"a part of an upload that is gone is not taken":         "moto answers a part of an unknown upload with a 500",
+		"an aborted upload takes no more parts":                 "moto answers a part of an unknown upload with a 500",
 	}
 }
 

@@ -239,14 +239,38 @@ func (s *Storage) DeleteVersion(ctx context.Context, b dcm.Bucket, key, versionI
 	if err != nil {
 		return err
 	}
-	input := &s3.DeleteObjectInput{Bucket: aws.String(b.Name), Key: aws.String(key), VersionId: aws.String(firstOf(versionID, unversioned))}
+	input := &s3.DeleteObjectInput{Bucket: aws.String(b.Name), Key: aws.String(key)}
+	if versionID == "" {
+		newest, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: input.Bucket, Key: input.Key})
+		if err != nil {
+			return absentIsFine(op, err)
+		}
+		if newest.VersionId != nil {
+			// The bucket has had versions since. There a deletion that names
+			// none would only hide the newest, which is another one.
+			versionID = unversioned
+		}
+	}
+	if versionID != "" {
+		input.VersionId = aws.String(versionID)
+	}
 	_, err = client.DeleteObject(ctx, input)
-	if versionID == "" && hasCode(err, "NotImplemented", "InvalidArgument", "InvalidRequest") {
-		// By name, an object without a version can be deleted in a bucket with
-		// versions too, where a deletion without one would only hide the newest.
-		// This service has no versions to name.
-		input.VersionId = nil
-		_, err = client.DeleteObject(ctx, input)
+	if hasCode(err, "InvalidArgument") && gone(ctx, client, b, key, versionID) {
+		return nil
 	}
 	return absentIsFine(op, err)
+}
+
+// gone reports whether a version can't be looked at either. Some services call
+// the id of one that was deleted invalid.
+func gone(ctx context.Context, client *s3.Client, b dcm.Bucket, key, versionID string) bool {
+	if versionID == "" {
+		return false
+	}
+	_, err := head(ctx, client, b, key, versionID)
+	if err == nil {
+		return false
+	}
+	kind := failure("", err).Kind
+	return kind == dcm.KindNotFound || kind == dcm.KindInvalid
 }

@@ -16,6 +16,7 @@ func copyChecks() []check {
 		{"a backup is copied part by part", copiesBackup},
 		{"a part that is not what it is said to be is not sent", refusesOtherPart},
 		{"a part that is not what it is said to be is not taken", refusesForgedPart},
+		{"a part of an upload that is gone is not taken", refusesLatePart},
 	}
 }
 
@@ -98,8 +99,6 @@ func refusesOtherPart(t *testing.T, e *env) {
 		spoil(&p)
 		wantKind(t, name, e.storage.UploadPart(context.Background(), e.bucket, u, p, b.parts[0]), dcm.KindInvalid)
 	}
-	gone := dcm.UploadRef{Key: u.Key + ".other", UploadID: u.UploadID, BackupID: u.BackupID}
-	wantKind(t, "an unknown upload", e.storage.UploadPart(context.Background(), e.bucket, gone, good, b.parts[0]), dcm.KindNotFound)
 }
 
 func refusesForgedPart(t *testing.T, e *env) {
@@ -108,4 +107,13 @@ func refusesForgedPart(t *testing.T, e *env) {
 	forged := bytes.Clone(b.parts[0])
 	forged[7] ^= 1
 	wantKind(t, "another content", e.storage.UploadPart(context.Background(), e.bucket, u, p, forged), dcm.KindInvalid)
+}
+
+func refusesLatePart(t *testing.T, e *env) {
+	b := newBackup(t, 1000)
+	u := e.start(t, b)
+	if err := e.storage.AbortUpload(context.Background(), e.bucket, u); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, "an aborted upload", e.storage.UploadPart(context.Background(), e.bucket, u, spec(1, b.parts[0]), b.parts[0]), dcm.KindNotFound)
 }
