@@ -6,6 +6,7 @@ package api
 import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/httpapi"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/lifecycle"
 )
 
 // vmID is the VM in the path. An id that can't exist answers as one that
@@ -16,6 +17,11 @@ func vmID(r *httpapi.Request) (dcm.VMID, error) {
 		return "", errNoVM
 	}
 	return id, nil
+}
+
+// origin is where the call came from.
+func origin(r *httpapi.Request) lifecycle.Origin {
+	return lifecycle.Origin{SourceIP: r.SourceIP, RequestID: r.RequestID}
 }
 
 var (

@@ -13,6 +13,7 @@ func VmsBackupComplete(b backups) httpapi.Endpoint {
 	return httpapi.Endpoint{
 		Name:     "vms-backup-complete",
 		Audience: dcm.AudienceVM,
+		Audit:    func(r *httpapi.Request) string { return "vms/" + r.Path["id"] + "/backups/" + r.Path["backupId"] },
 		Handle: func(ctx context.Context, r *httpapi.Request) (httpapi.Response, error) {
 			var body dcm.BackupComplete
 			if err := httpapi.Decode(r.Body, &body); err != nil {

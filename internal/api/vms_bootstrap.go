@@ -17,6 +17,7 @@ func VmsBootstrap(b bootstrapper) httpapi.Endpoint {
 	return httpapi.Endpoint{
 		Name:     "vms-bootstrap",
 		Audience: dcm.AudienceBootstrap,
+		Audit:    httpapi.AuditPath("vms"),
 		Handle: func(ctx context.Context, r *httpapi.Request) (httpapi.Response, error) {
 			var body dcm.BootstrapRequest
 			if err := httpapi.Decode(r.Body, &body); err != nil {
@@ -26,7 +27,11 @@ func VmsBootstrap(b bootstrapper) httpapi.Endpoint {
 			if err != nil {
 				return httpapi.Response{}, notFoundAs(err, errNoVM)
 			}
-			return httpapi.JSON(http.StatusOK, answer), nil
+			response := httpapi.JSON(http.StatusOK, answer)
+			// A VM that restores has used up the calls that a bootstrap may
+			// cost: its first heartbeat adds the entry.
+			response.Audited = answer.Restore != nil
+			return response, nil
 		},
 	}
 }

@@ -25,6 +25,7 @@ func VmsCreate(l launcher, links Links) httpapi.Endpoint {
 	return httpapi.Endpoint{
 		Name:       "vms-create",
 		Permission: dcm.PermissionVMsWrite,
+		Audit:      httpapi.AuditOne("vms"),
 		Handle: func(ctx context.Context, r *httpapi.Request) (httpapi.Response, error) {
 			var body dcm.LaunchRequest
 			if err := httpapi.Decode(r.Body, &body); err != nil {
@@ -33,7 +34,7 @@ func VmsCreate(l launcher, links Links) httpapi.Endpoint {
 			launched, err := l.Launch(ctx, lifecycle.LaunchOrder{
 				Principal: r.Principal, Request: body,
 				IdempotencyKey: r.Headers.Get("Idempotency-Key"), APIURL: r.APIURL,
-				SourceIP: r.SourceIP, RequestID: r.RequestID,
+				Origin: origin(r),
 			})
 			if err != nil {
 				return httpapi.Response{}, notFoundAs(err, errNoWorkspace)
@@ -41,6 +42,8 @@ func VmsCreate(l launcher, links Links) httpapi.Endpoint {
 			response := httpapi.JSON(http.StatusCreated, CreatedVM{
 				VM: links.View(launched.VM), TerminalPassword: launched.Password.Reveal(),
 			})
+			// The intent was written with its entry.
+			response.Audited = true
 			response.Headers = map[string]string{"location": r.APIURL + "/vms/" + string(launched.VM.ID)}
 			return response, nil
 		},

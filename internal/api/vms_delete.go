@@ -18,6 +18,7 @@ func VmsDelete(s stopper, links Links) httpapi.Endpoint {
 	return httpapi.Endpoint{
 		Name:       "vms-delete",
 		Permission: dcm.PermissionVMsWrite,
+		Audit:      httpapi.AuditPath("vms"),
 		Handle: func(ctx context.Context, r *httpapi.Request) (httpapi.Response, error) {
 			id, err := vmID(r)
 			if err != nil {

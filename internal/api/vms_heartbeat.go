@@ -6,10 +6,11 @@ import (
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/httpapi"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/lifecycle"
 )
 
 type heart interface {
-	Beat(context.Context, dcm.TokenClaims, dcm.Heartbeat) (dcm.HeartbeatAnswer, error)
+	Beat(context.Context, dcm.TokenClaims, dcm.Heartbeat, lifecycle.Origin) (dcm.HeartbeatAnswer, error)
 }
 
 // VmsHeartbeat is POST /vms/{id}/heartbeat.
@@ -22,7 +23,7 @@ func VmsHeartbeat(h heart) httpapi.Endpoint {
 			if err := httpapi.Decode(r.Body, &body); err != nil {
 				return httpapi.Response{}, err
 			}
-			answer, err := h.Beat(ctx, r.VM, body)
+			answer, err := h.Beat(ctx, r.VM, body, origin(r))
 			if err != nil {
 				return httpapi.Response{}, notFoundAs(err, errNoVM)
 			}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/rand"
 	"io"
 	"log/slog"
@@ -98,16 +99,28 @@ func (a *App) Endpoint(e httpapi.Endpoint) lambda.Handler {
 		Log:      a.Log,
 		APIURL:   a.Config.APIURL,
 	}
+	if e.Audit != nil {
+		o.Audit = &httpapi.Audit{Recorder: recorder{a.Store()}, Clock: a.Clock, Random: a.Random, Log: a.Log, Meter: a.Meter}
+	}
 	if e.Audience != "" {
 		o.Tokens = a.Tokens()
 	}
 	return lambda.NewHandler(httpapi.New(e, o))
 }
 
+// recorder keeps the audit log in the table.
+type recorder struct{ store dcm.Store }
+
+// Record adds to the tenant's log.
+func (r recorder) Record(ctx context.Context, t dcm.TenantID, e dcm.Event) error {
+	return r.store.Tenant(t).AddEvent(ctx, e)
+}
+
 // Common is what every phase of the lifecycle needs.
 func (a *App) Common() lifecycle.Common {
 	return lifecycle.Common{
-		Store: a.Store(), Clock: a.Clock, Log: a.Log, Meter: a.Meter, Installation: a.Config.Installation,
+		Store: a.Store(), Clock: a.Clock, Log: a.Log, Meter: a.Meter, Random: a.Random,
+		Installation: a.Config.Installation,
 	}
 }
 

@@ -12,7 +12,7 @@ type Event struct {
 	ID   string    `json:"id"`
 	At   time.Time `json:"at"`
 	User UserID    `json:"user"`
-	// Actor is ActorUser, ActorVM or ActorSystem.
+	// Actor is what kind of caller it was.
 	Actor    Actor  `json:"actor"`
 	SourceIP string `json:"sourceIp"`
 	// Action is the function's name, such as "vms-create".
@@ -34,6 +34,8 @@ const (
 	ActorUser   Actor = "user"
 	ActorVM     Actor = "vm"
 	ActorSystem Actor = "system"
+	// ActorPlatform is the platform's owner, in the log of another tenant.
+	ActorPlatform Actor = "platform"
 )
 
 // ResultOK is the result of what worked.

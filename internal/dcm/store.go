@@ -94,8 +94,9 @@ type TenantStore interface {
 	// b.Generation-1 and the VM still holds it. ErrLostRace.
 	AdvanceGeneration(ctx context.Context, vm VMID, w WorkspaceID, b Backup) error
 	// FinishVM makes a stopping VM stopped, frees its quota slot and its hold
-	// on the workspace, settles its cost and usage and, if DropWorkspace,
-	// deletes a workspace that was never backed up, in one transaction.
+	// on the workspace, settles its cost and usage, adds to the audit log and,
+	// if DropWorkspace, deletes a workspace that was never backed up, in one
+	// transaction.
 	// ErrLostRace if it is not stopping.
 	FinishVM(ctx context.Context, f Finish) error
 
@@ -271,6 +272,8 @@ type Finish struct {
 	// Reserved is what admission reserved, Usage what the VM used.
 	Reserved Micros
 	Usage    []Usage
+	// Event, unless nil, is added to the audit log.
+	Event *Event
 }
 
 // TenantChange is what a tenant may change of its profile. Nil fields stay.

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -71,7 +72,13 @@ func (a *Audit) write(ctx context.Context, e Endpoint, r *Request, response Resp
 	if e.Audience != "" {
 		event.Actor = dcm.ActorVM
 	}
-	if failure := a.Recorder.Record(ctx, r.Principal.Tenant, event); failure != nil {
+	failure = a.Recorder.Record(ctx, r.Principal.Tenant, event)
+	if other := response.Tenant; other != "" && other != r.Principal.Tenant && err == nil {
+		// It learns that the platform did it, not who works for the platform.
+		event.Actor, event.User, event.SourceIP = dcm.ActorPlatform, "", ""
+		failure = errors.Join(failure, a.Recorder.Record(ctx, other, event))
+	}
+	if failure != nil {
 		return fmt.Errorf("add to the audit log: %w", failure)
 	}
 	return nil

@@ -63,6 +63,9 @@ type Response struct {
 	// Audited says that the audit log has this call already, written in the
 	// transaction that made the change.
 	Audited bool
+	// Tenant is another tenant whose settings the caller, who must be the
+	// platform's owner, has changed: its log gets an entry too.
+	Tenant dcm.TenantID
 	// Resource is what a call turned out to change, for the audit log; "" for
 	// what Endpoint.Audit said.
 	Resource string

@@ -17,7 +17,10 @@ type Cleaner struct {
 // Cleanup releases the VM. The agent must name the newest generation that was
 // saved; only where nothing was to be saved may it discard. CodeInvalid,
 // CodeConflict, CodeNotFound, CodeProviderUnavailable (call again).
-func (c *Cleaner) Cleanup(ctx context.Context, who dcm.TokenClaims, r dcm.Cleanup) (dcm.VM, error) {
+//
+// What was released is in the audit log; what was not, is for the caller to
+// record.
+func (c *Cleaner) Cleanup(ctx context.Context, who dcm.TokenClaims, r dcm.Cleanup, from Origin) (dcm.VM, error) {
 	tenant := c.Store.Tenant(who.Tenant)
 	vm, accounts, err := tenant.VMWithAccounts(ctx, who.VM)
 	if err != nil {
@@ -32,7 +35,11 @@ func (c *Cleaner) Cleanup(ctx context.Context, who dcm.TokenClaims, r dcm.Cleanu
 	if vm, err = c.letGo(ctx, tenant, vm, r.Reason); err != nil {
 		return dcm.VM{}, err
 	}
-	released, err := c.Releaser.Release(ctx, vm, accounts)
+	event, err := c.event(vm, dcm.ActorVM, "vms-cleanup", from, "released: "+string(vm.StopReason))
+	if err != nil {
+		return dcm.VM{}, err
+	}
+	released, err := c.Releaser.Release(ctx, vm, accounts, &event)
 	switch {
 	case errors.Is(err, ErrNotGone):
 		// The deletion is under way; a sweep confirms it.

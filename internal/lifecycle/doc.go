@@ -8,6 +8,7 @@
 package lifecycle
 
 import (
+	"io"
 	"log/slog"
 	"time"
 
@@ -20,6 +21,8 @@ type Common struct {
 	Clock dcm.Clock
 	Log   *slog.Logger
 	Meter dcm.Meter
+	// Random makes ids.
+	Random io.Reader
 	// Installation is this deployment's id.
 	Installation string
 }

@@ -20,7 +20,7 @@ type Heart struct {
 
 // Beat takes a heartbeat and answers what the VM should do. CodeInvalid,
 // CodeNotFound.
-func (h *Heart) Beat(ctx context.Context, who dcm.TokenClaims, beat dcm.Heartbeat) (dcm.HeartbeatAnswer, error) {
+func (h *Heart) Beat(ctx context.Context, who dcm.TokenClaims, beat dcm.Heartbeat, from Origin) (dcm.HeartbeatAnswer, error) {
 	if err := checkHeartbeat(beat); err != nil {
 		return dcm.HeartbeatAnswer{}, err
 	}
@@ -39,6 +39,7 @@ func (h *Heart) Beat(ctx context.Context, who dcm.TokenClaims, beat dcm.Heartbea
 		}
 		if err == nil {
 			h.count(ctx, vm, changed)
+			h.noteRestored(ctx, vm, changed, from)
 		}
 		vm = changed
 	}
@@ -169,6 +170,18 @@ func (h *Heart) count(ctx context.Context, before, after dcm.VM) {
 		h.Meter.Count(dcm.MetricBackupFailed, 1)
 		h.Log.ErrorContext(ctx, "backup failed", "vm", after.ID, "tenant", after.TenantID, "problem", p.Message)
 	}
+}
+
+// noteRestored adds the bootstrap of a VM that restores to the audit log, with
+// its first heartbeat: the bootstrap itself may cost two calls, and needs both.
+func (h *Heart) noteRestored(ctx context.Context, before, after dcm.VM, from Origin) {
+	if before.LastSeenAt != nil || after.Restore == nil || after.BootstrappedAt == nil {
+		return
+	}
+	detail := fmt.Sprintf("to restore generation %d", after.Restore.Generation)
+	e, err := h.event(after, dcm.ActorVM, "vms-bootstrap", from, detail)
+	e.At = *after.BootstrappedAt
+	h.note(ctx, after, e, err)
 }
 
 func checkHeartbeat(b dcm.Heartbeat) error {

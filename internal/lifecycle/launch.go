@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
@@ -24,7 +23,6 @@ type Launcher struct {
 	Sealer    dcm.Sealer
 	Tokens    dcm.Tokens
 	Releaser  *Releaser
-	Random    io.Reader
 	// Image is the provider's name of the operating system image.
 	Image string
 	// UserData renders what the server boots with.
@@ -50,9 +48,7 @@ type LaunchOrder struct {
 	IdempotencyKey string
 	// APIURL is where the VM will reach the control plane.
 	APIURL string
-	// SourceIP and RequestID are for the audit log.
-	SourceIP  string
-	RequestID string
+	Origin
 }
 
 // Launch creates a VM within dcm.LaunchBudget. What can't be created by then
@@ -199,7 +195,7 @@ func (l *Launcher) finishUndo(ctx context.Context, vm dcm.VM, accounts dcm.Tenan
 	if vm.Status == dcm.StatusStopped {
 		return
 	}
-	if _, err := l.Releaser.releaseLaunched(ctx, vm, accounts); err != nil {
+	if _, err := l.Releaser.releaseLaunched(ctx, vm, accounts, nil); err != nil {
 		l.Log.WarnContext(ctx, "undo launch: left to the sweep", "vm", vm.ID, "error", err)
 	}
 }

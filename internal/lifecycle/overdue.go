@@ -98,6 +98,8 @@ func (o *Overdue) stop(ctx context.Context, vm dcm.VM, reason dcm.StopReason, p 
 		o.Meter.Count(dcm.MetricHeartbeatLost, 1)
 	}
 	o.Log.WarnContext(ctx, "stopped an overdue VM", "vm", vm.ID, "tenant", vm.TenantID, "reason", reason)
+	e, err := o.event(vm, dcm.ActorSystem, sweepVMs, Origin{}, "stopping: "+string(reason))
+	o.note(ctx, vm, e, err)
 	return stopped, nil
 }
 
@@ -105,6 +107,7 @@ func (o *Overdue) stop(ctx context.Context, vm dcm.VM, reason dcm.StopReason, p 
 // none, or can't any more, or has had its time, it is released.
 func (o *Overdue) stopping(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) error {
 	now := o.Clock.Now()
+	detail := "released: " + string(vm.StopReason)
 	switch {
 	case mayRelease(vm):
 	case now.Before(graceEnds(vm, now)):
@@ -116,10 +119,15 @@ func (o *Overdue) stopping(ctx context.Context, vm dcm.VM, accounts dcm.TenantAc
 			return o.putOff(ctx, vm, earliest(now.Add(dcm.HeartbeatLostAfter), graceEnds(vm, now)))
 		}
 	default:
+		detail += "; its last work could not be saved"
 		o.Meter.Count(dcm.MetricWorkLost, 1)
 		o.Log.ErrorContext(ctx, "released a VM whose last work could not be saved", "vm", vm.ID, "tenant", vm.TenantID)
 	}
-	if _, err := o.Releaser.Release(ctx, vm, accounts); err != nil && !errors.Is(err, ErrNotGone) {
+	event, err := o.event(vm, dcm.ActorSystem, sweepVMs, Origin{}, detail)
+	if err != nil {
+		return err
+	}
+	if _, err := o.Releaser.Release(ctx, vm, accounts, &event); err != nil && !errors.Is(err, ErrNotGone) {
 		return err
 	}
 	return nil

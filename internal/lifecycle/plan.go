@@ -53,7 +53,7 @@ func (l *Launcher) plan(ctx context.Context, o LaunchOrder, launch dcm.Launch, k
 	p.intent = dcm.Intent{
 		VM: vm, Workspace: ws, NewWorkspace: known.Workspace == nil, DefaultQuotas: l.Quotas,
 	}
-	p.intent.Event, err = l.event(o, vm)
+	p.intent.Event, err = l.launchEvent(o, vm)
 	return p, err
 }
 

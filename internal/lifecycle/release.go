@@ -26,31 +26,32 @@ var ErrNotGone = errors.New("the VM is not gone yet")
 // away, in this order, and makes it stopped only when the provider, asked
 // again, no longer knows the server. Every step may be repeated, by anybody,
 // at any time. It returns the VM as it is then; ErrNotGone if a sweep must
-// carry on.
-func (r *Releaser) Release(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) (dcm.VM, error) {
+// carry on. Event, unless nil, goes to the audit log in the write that makes the
+// VM stopped.
+func (r *Releaser) Release(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts, event *dcm.Event) (dcm.VM, error) {
 	launchOver := vm.CreatedAt.Add(dcm.LaunchDeadline)
 	if vm.ProviderID == "" && r.Clock.Now().Before(launchOver) {
 		// The function that launches this VM may still be about to create the
 		// server. Finding none now would prove nothing.
 		return r.putOff(ctx, vm, launchOver, fmt.Errorf("its launch may still be under way: %w", ErrNotGone))
 	}
-	return r.releaseLaunched(ctx, vm, accounts)
+	return r.releaseLaunched(ctx, vm, accounts, event)
 }
 
 // releaseLaunched is Release for a VM whose launch is known to be over.
-func (r *Releaser) releaseLaunched(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) (dcm.VM, error) {
+func (r *Releaser) releaseLaunched(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts, event *dcm.Event) (dcm.VM, error) {
 	steps := []func(context.Context, dcm.VM, dcm.TenantAccounts) error{r.releaseServer, r.releaseDNS, r.settleUpload}
 	for _, step := range steps {
 		if err := step(ctx, vm, accounts); err != nil {
 			return r.putOff(ctx, vm, r.Clock.Now().Add(dcm.ReleaseRetry), err)
 		}
 	}
-	return r.finish(ctx, vm)
+	return r.finish(ctx, vm, event)
 }
 
 // finish makes the record stopped. If somebody else did so first, the release
 // has happened just the same.
-func (r *Releaser) finish(ctx context.Context, vm dcm.VM) (dcm.VM, error) {
+func (r *Releaser) finish(ctx context.Context, vm dcm.VM, event *dcm.Event) (dcm.VM, error) {
 	now := r.Clock.Now()
 	tenant := r.Store.Tenant(vm.TenantID)
 	usage, err := vm.UsageUntil(now)
@@ -63,7 +64,7 @@ func (r *Releaser) finish(ctx context.Context, vm dcm.VM) (dcm.VM, error) {
 	}
 	err = tenant.FinishVM(ctx, dcm.Finish{
 		VM: vm.ID, Workspace: vm.WorkspaceID, At: now,
-		Provider: vm.Provider, AccountID: vm.AccountID, Reserved: vm.Reserved, Usage: usage,
+		Provider: vm.Provider, AccountID: vm.AccountID, Reserved: vm.Reserved, Usage: usage, Event: event,
 		// A VM that never came to be leaves no empty workspace behind.
 		DropWorkspace: vm.StopReason == dcm.StopCreateFailed && vm.Restore == nil,
 	})
@@ -94,6 +95,10 @@ func (r *Releaser) putOff(ctx context.Context, vm dcm.VM, due time.Time, cause e
 	if !errors.Is(cause, ErrNotGone) && vm.Error == nil {
 		// What failed first stays: it is why the VM ended.
 		change.Error = &dcm.Problem{Code: dcm.ProblemReleaseBlocked, Message: "the VM could not be released yet: " + blame(cause)}
+	}
+	if change.Error == nil && !vm.DueAt.After(due) && vm.DueAt.After(r.Clock.Now()) {
+		// It is put off already, by whoever let it go a moment ago.
+		return vm, fmt.Errorf("release %s: %w", vm.ID, cause)
 	}
 	changed, err := r.Store.Tenant(vm.TenantID).ChangeVM(ctx, vm.ID, change)
 	if err != nil && !errors.Is(err, dcm.ErrLostRace) {

@@ -38,15 +38,10 @@ func (l *Launcher) reserve(ctx context.Context, p plan, q dcm.Quotas, launch dcm
 	return dcm.WorstCase(dearest, launch.MaxLifetime), nil
 }
 
-// event is the launch's entry in the audit log. It is written with the intent,
-// so that no VM is without one.
-func (l *Launcher) event(o LaunchOrder, vm dcm.VM) (dcm.Event, error) {
-	id, err := dcm.NewEventID(l.Random)
-	if err != nil {
-		return dcm.Event{}, err
-	}
-	return dcm.Event{
-		ID: id, At: vm.CreatedAt, User: o.Principal.User, Actor: dcm.ActorUser, SourceIP: o.SourceIP,
-		Action: "vms-create", Resource: "vms/" + string(vm.ID), Result: dcm.ResultOK, RequestID: o.RequestID,
-	}, nil
+// launchEvent is the launch's entry in the audit log. It is written with the
+// intent, so that no VM is without one.
+func (l *Launcher) launchEvent(o LaunchOrder, vm dcm.VM) (dcm.Event, error) {
+	e, err := l.event(vm, dcm.ActorUser, "vms-create", o.Origin, "")
+	e.User, e.At = o.Principal.User, vm.CreatedAt
+	return e, err
 }

@@ -31,7 +31,7 @@ func (s *Stopper) Stop(ctx context.Context, t dcm.TenantID, id dcm.VMID, force b
 		s.Log.WarnContext(ctx, "release after stop is left to the sweep", "vm", id, "error", err)
 		return vm, nil
 	}
-	released, err := s.Releaser.Release(ctx, vm, accounts)
+	released, err := s.Releaser.Release(ctx, vm, accounts, nil)
 	if err != nil {
 		// The wish is recorded; a sweep carries on.
 		s.Log.WarnContext(ctx, "release after stop is left to the sweep", "vm", id, "error", err)
