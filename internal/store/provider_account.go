@@ -12,13 +12,19 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
-// PutProviderAccount is one conditional update, which leaves the count of VMs
-// as it is.
+// PutProviderAccount is one conditional update, which does not touch the count
+// of VMs.
 func (t *tenantStore) PutProviderAccount(ctx context.Context, a dcm.ProviderAccount, replaces dcm.AccountID) error {
 	if !slices.Contains(dcm.ProviderNames, a.Provider) || a.ID == dcm.PlatformAccount {
 		return fmt.Errorf("put provider account: provider %q or id %q is not valid", a.Provider, a.ID)
 	}
 	condition := equalsOrAbsent(attrAccountID, string(replaces))
+	if replaces != dcm.PlatformAccount && replaces != a.ID {
+		condition = condition.And(noVMs())
+	}
+	if replaces != a.ID {
+		condition = condition.And(unused())
+	}
 	item := itemOfProviderAccount(t.id, a)
 	var e edit
 	if err := e.setAll(item); err != nil {
@@ -43,15 +49,25 @@ func (t *tenantStore) RemoveProviderAccount(ctx context.Context, provider string
 	if !slices.Contains(dcm.ProviderNames, provider) {
 		return noProviderAccount()
 	}
-	unused := exists().And(absent(attrActiveVMs).Or(equals(attrActiveVMs, 0)))
+	condition := exists().And(unused())
 	err := t.transact(ctx, write{
-		key: providerKey(t.id, provider), condition: &unused,
+		key: providerKey(t.id, provider), condition: &condition,
 		refused: orMissing(noProviderAccount, "VMs depend on the account"),
 	})
 	if err != nil {
 		return fmt.Errorf("remove account at %s: %w", provider, err)
 	}
 	return nil
+}
+
+// unused is the condition that no VM depends on an account.
+func unused() expression.ConditionBuilder {
+	return absent(attrActiveVMs).Or(equals(attrActiveVMs, 0))
+}
+
+// noVMs holds for an account that no VM depends on.
+func noVMs() expression.ConditionBuilder {
+	return absent(attrActiveVMs).Or(equals(attrActiveVMs, 0))
 }
 
 // NoteProviderAccount is one conditional update. ErrLostRace if the account is
