@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -51,23 +50,25 @@ func (t *tenantStore) AdvanceGeneration(ctx context.Context, vm dcm.VMID, w dcm.
 }
 
 // ReplaceBackup is one transaction on the workspace and the tenant's storage.
-// The workspace's backups go to where the copy is from then on.
 func (t *tenantStore) ReplaceBackup(ctx context.Context, w dcm.WorkspaceID, from, to dcm.Backup) error {
 	if !w.Valid() {
 		return noWorkspace()
 	}
 	now := t.options.Clock.Now()
-	unchanged := absent(attrActiveVM).And(hasBackup(&from)).And(equals(attrGeneration, from.Generation))
+	unchanged := absent(attrActiveVM).
+		And(expression.Name(attrTask).AttributeExists()).
+		And(hasBackup(&from)).
+		And(equals(attrGeneration, from.Generation))
 	var e edit
 	e.set(attrBackup, itemOfBackup(&to))
 	e.set(attrGeneration, to.Generation)
 	e.set(attrUpdatedAt, instantOf(now))
 	e.setOrRemove(attrStorageID, string(to.StorageID))
-	e.remove(attrTask)
-	e.setDue("", time.Time{})
+	e.remove(attrTaskUpload)
+	e.set(attrReplaced, itemOfBackup(&from))
 	replace := write{
 		key: workspaceKey(t.id, w), update: &e.UpdateBuilder, condition: &unchanged,
-		refused: orMissing(noWorkspace, "the workspace is held by a VM or has another backup"),
+		refused: orMissing(noWorkspace, "the workspace is held by a VM, has no task or another backup"),
 	}
 	err := t.transact(ctx, append([]write{replace}, t.stored(to.SizeBytes-from.SizeBytes, now)...)...)
 	if err != nil {

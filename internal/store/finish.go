@@ -23,6 +23,9 @@ func (t *tenantStore) FinishVM(ctx context.Context, f dcm.Finish) error {
 	if !f.Workspace.Valid() {
 		return noWorkspace()
 	}
+	if f.Event != nil && !validEventID(f.Event.ID) {
+		return fmt.Errorf("finish VM %s: event id %q is not valid", f.VM, f.Event.ID)
+	}
 	p := finishPlan{Finish: f, newestKey: 1}
 	err := t.finishAs(ctx, p)
 	if other, ok := errors.AsType[*otherWorkspace](err); ok {
@@ -75,7 +78,10 @@ func (t *tenantStore) finishWrites(p finishPlan, seen *profileItem) []write {
 	}
 	writes = append(writes, t.freeSlot(p.Finish, seen))
 	if p.AccountID != dcm.PlatformAccount {
-		writes = append(writes, t.freeAccount(p.Provider))
+		writes = append(writes, t.freeAccount(p.Finish))
+	}
+	if p.Event != nil {
+		writes = append(writes, write{put: itemOfEvent(t.id, *p.Event)})
 	}
 	used := tally{}
 	for _, u := range p.Usage {
@@ -187,14 +193,15 @@ func (t *tenantStore) freeSlot(f dcm.Finish, seen *profileItem) write {
 }
 
 // errNoAccount says that there is no account whose VMs could be counted.
-var errNoAccount = errors.New("the tenant has no account at this provider, or one without VMs")
+var errNoAccount = errors.New("the account whose VM it was is gone, or counts no VMs")
 
-func (t *tenantStore) freeAccount(provider string) write {
-	counted := expression.Name(attrActiveVMs).GreaterThan(expression.Value(0))
+func (t *tenantStore) freeAccount(f dcm.Finish) write {
+	counted := equals(attrAccountID, string(f.AccountID)).
+		And(expression.Name(attrActiveVMs).GreaterThan(expression.Value(0)))
 	var e edit
 	e.add(attrActiveVMs, -1)
 	return write{
-		key: providerKey(t.id, provider), update: &e.UpdateBuilder, condition: &counted,
+		key: providerKey(t.id, f.Provider), update: &e.UpdateBuilder, condition: &counted,
 		refused: func(map[string]types.AttributeValue) error { return errNoAccount },
 	}
 }

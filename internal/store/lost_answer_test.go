@@ -95,8 +95,8 @@ func TestLostAnswer(t *testing.T) {
 
 		known, err := acme.LaunchContext(ctx, someWorkspace, "")
 		must(t, err)
-		if known.Tenant.ActiveVMs != 0 || known.Workspace.Generation != 1 || known.Workspace.KeyVersion != 1 {
-			t.Errorf("something was done twice: %+v %+v", known.Tenant, *known.Workspace)
+		if known.Accounts.Tenant.ActiveVMs != 0 || known.Workspace.Generation != 1 || known.Workspace.KeyVersion != 1 {
+			t.Errorf("something was done twice: %+v %+v", known.Accounts.Tenant, *known.Workspace)
 		}
 	})
 }

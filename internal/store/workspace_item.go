@@ -15,6 +15,9 @@ const (
 	attrRecipient  = "recipient"
 	attrBackup     = "backup"
 	attrTask       = "task"
+	attrTaskKind   = attrTask + ".kind"
+	attrTaskUpload = attrTask + ".upload"
+	attrReplaced   = attrTask + ".replaced"
 	attrUpdatedAt  = "updatedAt"
 )
 
@@ -77,12 +80,14 @@ func decodeWorkspace(raw map[string]types.AttributeValue) (workspaceItem, error)
 }
 
 type taskItem struct {
-	Kind    string       `dynamodbav:"kind"`
-	Target  string       `dynamodbav:"target,omitempty"`
-	Since   instant      `dynamodbav:"since"`
-	Attempt int          `dynamodbav:"attempt"`
-	Upload  *uploadItem  `dynamodbav:"upload,omitempty"`
-	Problem *problemItem `dynamodbav:"problem,omitempty"`
+	Kind       string       `dynamodbav:"kind"`
+	Target     string       `dynamodbav:"target,omitempty"`
+	KeyVersion int          `dynamodbav:"keyVersion,omitempty"`
+	Since      instant      `dynamodbav:"since"`
+	Attempt    int          `dynamodbav:"attempt"`
+	Upload     *uploadItem  `dynamodbav:"upload,omitempty"`
+	Replaced   *backupItem  `dynamodbav:"replaced,omitempty"`
+	Problem    *problemItem `dynamodbav:"problem,omitempty"`
 }
 
 func itemOfTask(t *dcm.WorkspaceTask) *taskItem {
@@ -90,8 +95,8 @@ func itemOfTask(t *dcm.WorkspaceTask) *taskItem {
 		return nil
 	}
 	return &taskItem{
-		Kind: string(t.Kind), Target: string(t.Target), Since: instantOf(t.Since), Attempt: t.Attempt,
-		Upload: itemOfUpload(t.Upload), Problem: itemOfProblem(t.Problem),
+		Kind: string(t.Kind), Target: string(t.Target), KeyVersion: t.KeyVersion, Since: instantOf(t.Since), Attempt: t.Attempt,
+		Upload: itemOfUpload(t.Upload), Replaced: itemOfBackup(t.Replaced), Problem: itemOfProblem(t.Problem),
 	}
 }
 
@@ -100,7 +105,7 @@ func (i *taskItem) task() *dcm.WorkspaceTask {
 		return nil
 	}
 	return &dcm.WorkspaceTask{
-		Kind: dcm.TaskKind(i.Kind), Target: dcm.AccountID(i.Target), Since: i.Since.time(), Attempt: i.Attempt,
-		Upload: i.Upload.upload(), Problem: i.Problem.problem(),
+		Kind: dcm.TaskKind(i.Kind), Target: dcm.AccountID(i.Target), KeyVersion: i.KeyVersion, Since: i.Since.time(), Attempt: i.Attempt,
+		Upload: i.Upload.upload(), Replaced: i.Replaced.backup(), Problem: i.Problem.problem(),
 	}
 }

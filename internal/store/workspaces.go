@@ -11,8 +11,6 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
-const attrTaskKind = attrTask + ".kind"
-
 // ChangeWorkspace is one conditional update.
 func (t *tenantStore) ChangeWorkspace(ctx context.Context, id dcm.WorkspaceID, c dcm.WorkspaceChange) (dcm.Workspace, error) {
 	if !id.Valid() {
@@ -43,6 +41,9 @@ func workspaceCondition(c dcm.WorkspaceChange) expression.ConditionBuilder {
 	}
 	if c.IfTask != nil {
 		condition = condition.And(equalsOrAbsent(attrTaskKind, string(*c.IfTask)))
+	}
+	if c.IfUpload != nil {
+		condition = condition.And(equalsOrAbsent(attrTaskUpload+".backupId", string(*c.IfUpload)))
 	}
 	if c.IfGeneration != nil {
 		condition = condition.And(equals(attrGeneration, *c.IfGeneration))
