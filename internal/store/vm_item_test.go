@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -23,13 +24,23 @@ func TestAnyVMRoundTrips(t *testing.T) {
 	local := backends()[0]
 	c := local.client(local.endpoint(t, storetest.NewClock(storetest.Start())))
 	s := open(c, newTable(t, c))
+	_, err := s.Tenant("acme").SetQuotas(t.Context(), dcm.Quotas{MaxConcurrentVMs: 1 << 30}, dcm.Quotas{}, storetest.Start())
+	must(t, err)
+	ownAccounts(t, s.Tenant("acme"), "ovh")
+	tried := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		i := someIntent()
 		i.VM, i.Idempotency = arbitraryVM(rt), nil
-		i.VM.ID = dcm.VMID(rapid.StringMatching(`vm-[a-z2-9]{10}`).Draw(rt, "id"))
-		i.Workspace.ID = dcm.WorkspaceID(rapid.StringMatching(`ws-[a-z2-9]{10}`).Draw(rt, "workspace"))
+		// Not drawn: while rapid looks for a smaller failure, none may be taken.
+		var err error
+		if i.VM.ID, err = dcm.NewVMID(rand.Reader); err != nil {
+			rt.Fatal(err)
+		}
+		if i.Workspace.ID, err = dcm.NewWorkspaceID(rand.Reader); err != nil {
+			rt.Fatal(err)
+		}
 		i.VM.WorkspaceID, i.Workspace.ActiveVM = i.Workspace.ID, i.VM.ID
-		i.DefaultQuotas.MaxConcurrentVMs = 1 << 30
+		i.Workspace.StorageID = i.VM.StorageID
 		if err := s.Tenant("acme").CreateVM(t.Context(), i); err != nil {
 			rt.Fatal(err)
 		}
@@ -43,6 +54,16 @@ func TestAnyVMRoundTrips(t *testing.T) {
 			rt.Fatalf("got\n%s\nwant\n%s", g, w)
 		}
 	})
+}
+
+// counted is n in ten letters.
+func counted(n int) string {
+	text := []byte("aaaaaaaaaa")
+	for at := len(text) - 1; n > 0; at-- {
+		text[at] += byte(n % 26)
+		n /= 26
+	}
+	return string(text)
 }
 
 func arbitraryVM(rt *rapid.T) dcm.VM {
@@ -62,7 +83,7 @@ func arbitraryVM(rt *rapid.T) dcm.VM {
 		Name: str("name"), RepoURL: str("repo"), Branch: str("branch"), Size: dcm.Size(str("size")), CreatedBy: dcm.UserID(str("user")),
 		Provider: str("provider"), Region: str("region"), ServerType: str("type"), ProviderID: str("provider id"),
 		IPv4: str("ipv4"), IPv6: str("ipv6"), Hostname: str("hostname"),
-		DNS:        dcm.DNSPlacement{ZoneID: str("zone"), Custom: rapid.Bool().Draw(rt, "custom")},
+		DNS:        dcm.DNSPlacement{ZoneID: str("zone")},
 		StopReason: dcm.StopReason(str("reason")), Force: rapid.Bool().Draw(rt, "force"),
 		Phase: dcm.Phase(str("phase")), Runtime: str("runtime"),
 		CreatedAt: instant("created"), BootstrappedAt: when("bootstrapped"), RunningAt: when("running"),
@@ -70,6 +91,10 @@ func arbitraryVM(rt *rapid.T) dcm.VM {
 		IdleTimeout: time.Duration(rapid.Int64().Draw(rt, "idle")), IdleSince: when("idle since"),
 		Signals:      dcm.Signals{Terminal: when("terminal"), HTTP: when("http"), SSH: when("ssh"), Files: when("files"), CPU: when("cpu")},
 		AgentVersion: str("version"), BoundKey: str("key"), Generation: rapid.Int64().Draw(rt, "generation"),
+		Reserved: dcm.Micros(rapid.Int64Range(0, 1<<40).Draw(rt, "reserved")),
+	}
+	if rapid.Bool().Draw(rt, "own") {
+		vm.Provider, vm.AccountID, vm.StorageID, vm.DNS.AccountID = "ovh", someAccount, someAccount, someAccount
 	}
 	if rapid.Bool().Draw(rt, "due") {
 		vm.DueAt = time.Unix(rapid.Int64Range(1, 1<<33).Draw(rt, "due at"), 0).UTC()
@@ -91,7 +116,7 @@ func arbitraryVM(rt *rapid.T) dcm.VM {
 	}
 	if rapid.Bool().Draw(rt, "restore") {
 		vm.Restore = &dcm.Backup{
-			ID: dcm.BackupID(str("backup")), Key: str("object"), VersionID: str("object version"), SizeBytes: rapid.Int64().Draw(rt, "size"),
+			ID: dcm.BackupID(str("backup")), StorageID: dcm.AccountID(str("storage")), Key: str("object"), VersionID: str("object version"), SizeBytes: rapid.Int64().Draw(rt, "size"),
 			SHA256: str("sum"), KeyVersion: rapid.Int().Draw(rt, "key version"), Generation: rapid.Int64().Draw(rt, "of generation"), TakenAt: instant("taken"),
 		}
 	}
@@ -118,6 +143,8 @@ func TestHeartbeatReadCostsHalfAUnit(t *testing.T) {
 		s, now := open(c, table).Tenant(longTenant), storetest.Start()
 		i := someIntent()
 		i.VM, i.Workspace.TenantID, i.Idempotency = maximalVM(now), longTenant, nil
+		i.Workspace.StorageID = someAccount
+		ownAccounts(t, s, i.VM.Provider)
 		must(t, s.CreateVM(t.Context(), i))
 		_, err := s.BindBootstrap(t.Context(), someVM, i.VM.BoundKey, now)
 		must(t, err)
@@ -163,17 +190,18 @@ func maximalVM(now time.Time) dcm.VM {
 	vm.RepoURL, vm.Branch, vm.CreatedBy = long(512), long(255), dcm.UserID(long(128))
 	vm.Labels = nil // POST /vms takes none
 	vm.Provider, vm.Region, vm.ServerType, vm.ProviderID = "digitalocean", long(16), long(24), long(36)
+	vm.AccountID, vm.StorageID, vm.Reserved = someAccount, someAccount, 1<<50
 	vm.Price = &dcm.Price{Hourly: "12.345678901", Currency: "EUR"}
 	vm.IPv4, vm.IPv6 = "255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
 	vm.Hostname = dcm.Hostname(someVM, longTenant, long(100))
-	vm.DNS = dcm.DNSPlacement{ZoneID: long(32), Custom: true, RecordIDs: []string{long(32), long(32)}}
+	vm.DNS = dcm.DNSPlacement{ZoneID: long(32), AccountID: someAccount, RecordIDs: []string{long(32), long(32)}}
 	vm.StopReason, vm.Force, vm.Phase, vm.Runtime = dcm.StopHeartbeatLost, true, dcm.PhaseBootstrapping, long(64)
 	vm.BootstrappedAt, vm.RunningAt, vm.LastSeenAt, vm.StoppingAt, vm.IdleSince = &now, &now, &now, &now, &now
 	vm.Signals = dcm.Signals{Terminal: &now, HTTP: &now, SSH: &now, Files: &now, CPU: &now}
 	vm.AgentVersion, vm.BoundKey = long(64), long(44)
 	vm.Password = dcm.Sealed(long(300))
 	vm.Restore = &dcm.Backup{
-		ID: "bk-aaaaaaaaaa", Key: dcm.BackupKey(longTenant, someWorkspace), VersionID: long(64), SizeBytes: 1 << 40,
+		ID: "bk-aaaaaaaaaa", StorageID: someAccount, Key: dcm.BackupKey(longTenant, someWorkspace), VersionID: long(64), SizeBytes: 1 << 40,
 		SHA256: long(64), KeyVersion: 1000, Generation: 1 << 40, TakenAt: now,
 	}
 	vm.Generation = 1 << 40
