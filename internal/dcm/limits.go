@@ -34,6 +34,8 @@ const (
 	// ReleaseRetry is when a release that could not finish is tried again.
 	ReleaseRetry = time.Minute
 
+	// BudgetInterval is how often a tenant with a monthly limit is held to it.
+	BudgetInterval = 10 * time.Minute
 	// BackupInterval is how often a changed workspace is backed up.
 	BackupInterval = 15 * time.Minute
 	// StoppedTTL is how long the record of a stopped VM stays readable.

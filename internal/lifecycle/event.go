@@ -12,8 +12,11 @@ type Origin struct {
 	RequestID string
 }
 
-// sweepVMs is how the audit log names what the system does by itself to VMs.
-const sweepVMs = "sweep-vms"
+// How the audit log names what the system does by itself to VMs.
+const (
+	sweepVMs  = "sweep-vms"
+	sweepKeys = "sweep-keys"
+)
 
 // event is an entry of the audit log that says what was done to a VM.
 func (c Common) event(vm dcm.VM, actor dcm.Actor, action string, from Origin, detail string) (dcm.Event, error) {
