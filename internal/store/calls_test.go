@@ -59,12 +59,15 @@ func TestCalls(t *testing.T) {
 		s := store.New(c, store.Options{Table: newTable(t, c), Clock: clock})
 		acme := s.Tenant("acme")
 		ctx, now := t.Context(), clock.Now()
-		costs := func(name, operation string, step func() error) {
+		cost := func(name string, want map[string]int, step func() error) {
 			t.Helper()
-			got := m.of(func() { must(t, step()) })
-			if want := map[string]int{operation: 1}; !maps.Equal(got, want) {
+			if got := m.of(func() { must(t, step()) }); !maps.Equal(got, want) {
 				t.Errorf("%s made %v, want %v", name, got, want)
 			}
+		}
+		costs := func(name, operation string, step func() error) {
+			t.Helper()
+			cost(name, map[string]int{operation: 1}, step)
 		}
 		running, stopping := dcm.StatusRunning, dcm.StatusStopping
 
@@ -101,8 +104,9 @@ func TestCalls(t *testing.T) {
 			return acme.AddWorkspaceKey(ctx, dcm.WorkspaceKey{WorkspaceID: someWorkspace, Version: 1, CreatedAt: now})
 		})
 		costs("WorkspaceKey", "GetItem", func() error { _, err := acme.WorkspaceKey(ctx, someWorkspace, 1); return err })
-		costs("AdvanceGeneration", "TransactWriteItems", func() error {
-			return acme.AdvanceGeneration(ctx, someVM, someWorkspace, dcm.Backup{Generation: 1, TakenAt: now})
+		// The size of the backup that it replaces is read.
+		cost("AdvanceGeneration", map[string]int{"GetItem": 1, "TransactWriteItems": 1}, func() error {
+			return acme.AdvanceGeneration(ctx, someVM, someWorkspace, dcm.Backup{Generation: 1, SizeBytes: 1, TakenAt: now})
 		})
 		costs("stop", "UpdateItem", func() error {
 			_, err := acme.ChangeVM(ctx, someVM, dcm.VMChange{From: []dcm.Status{running}, Status: &stopping})

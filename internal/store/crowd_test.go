@@ -37,7 +37,7 @@ func (c *crowded) TransactWriteItems(
 	c.mu.Lock()
 	if c.busy {
 		c.mu.Unlock()
-		return nil, cancelled(none, none, conflict, none)
+		return nil, cancelled(none, none, conflict, none, none, none)
 	}
 	c.busy = true
 	c.mu.Unlock()
@@ -46,8 +46,8 @@ func (c *crowded) TransactWriteItems(
 	defer c.mu.Unlock()
 	c.busy = false
 	if c.active == crowdLimit {
-		full := types.CancellationReason{Code: aws.String(failed)}
-		return nil, &types.TransactionCanceledException{CancellationReasons: []types.CancellationReason{{}, {}, full, {}}}
+		full := types.CancellationReason{Code: aws.String(failed), Item: fullProfile(crowdLimit)}
+		return nil, &types.TransactionCanceledException{CancellationReasons: []types.CancellationReason{{}, {}, full, {}, {}, {}}}
 	}
 	c.active++
 	return &dynamodb.TransactWriteItemsOutput{}, nil

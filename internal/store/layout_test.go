@@ -31,7 +31,8 @@ func TestLayout(t *testing.T) {
 
 		items := scan(t, c, table)
 		want := []string{
-			"TENANT#acme IDEM#key", "TENANT#acme KEY#ws-aaaaaaaaaa#1", "TENANT#acme PROFILE",
+			"TENANT#acme EVENT#2026-11-24T08:30:15.123456789Z#ev-aaaaaaaaaa",
+			"TENANT#acme IDEM#key", "TENANT#acme KEY#ws-aaaaaaaaaa#1", "TENANT#acme PROFILE", "TENANT#acme USAGE#2026-11",
 			"TENANT#acme VM#vm-aaaaaaaaaa", "TENANT#acme WS#ws-aaaaaaaaaa",
 		}
 		if got := slices.Sorted(maps.Keys(items)); !slices.Equal(got, want) {

@@ -16,11 +16,9 @@ import (
 func TestMostTellingRefusal(t *testing.T) {
 	t.Parallel()
 	busy := map[string]types.AttributeValue{"activeVM": &types.AttributeValueMemberS{Value: "vm-bbbbbbbbbb"}}
-	full := map[string]types.AttributeValue{
-		"activeVMs": &types.AttributeValueMemberN{Value: "7"}, "maxConcurrentVMs": &types.AttributeValueMemberN{Value: "7"},
-	}
+	full := fullProfile(7)
 	answer := func(key, workspace, profile, vm string) error {
-		err := cancelled(key, workspace, profile, vm)
+		err := cancelled(key, workspace, profile, vm, none, none)
 		e, _ := errors.AsType[*types.TransactionCanceledException](err)
 		e.CancellationReasons[1].Item, e.CancellationReasons[2].Item = busy, full
 		i := someIntent()

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"strconv"
 	"testing"
 	"time"
 
@@ -57,7 +58,20 @@ func open(api store.API, table string) *store.Store {
 const (
 	someVM        dcm.VMID        = "vm-aaaaaaaaaa"
 	someWorkspace dcm.WorkspaceID = "ws-aaaaaaaaaa"
+	someAccount   dcm.AccountID   = "ac-aaaaaaaaaa"
 )
+
+// ownAccounts gives a tenant accounts of its own, all of them someAccount: at
+// the provider, for DNS and for storage.
+func ownAccounts(t *testing.T, s dcm.TenantStore, provider string) {
+	t.Helper()
+	ctx, now := t.Context(), storetest.Start()
+	must(t, s.PutProviderAccount(ctx, dcm.ProviderAccount{ID: someAccount, Provider: provider, AddedAt: now}, ""))
+	_, err := s.SetDNSAccount(ctx, &dcm.DNSAccount{ID: someAccount, AddedAt: now}, now)
+	must(t, err)
+	_, err = s.SetStorageAccount(ctx, &dcm.StorageAccount{ID: someAccount, AddedAt: now}, now)
+	must(t, err)
+}
 
 // someIntent is a launch of acme's with an idempotency key.
 func someIntent() dcm.Intent {
@@ -70,7 +84,12 @@ func someIntent() dcm.Intent {
 		NewWorkspace:  true,
 		Idempotency:   &dcm.Idempotency{Key: "key", VM: someVM, ExpiresAt: now.Add(time.Hour)},
 		DefaultQuotas: dcm.Quotas{MaxConcurrentVMs: 10},
+		Event:         someEvent("ev-aaaaaaaaaa"),
 	}
+}
+
+func someEvent(id string) dcm.Event {
+	return dcm.Event{ID: id, At: storetest.Start(), User: "user|1", Actor: dcm.ActorUser, Action: "vms-create", Result: dcm.ResultOK}
 }
 
 // cancelled is DynamoDB's refusal of a transaction, a reason for each write.
@@ -80,6 +99,12 @@ func cancelled(codes ...string) error {
 		e.CancellationReasons = append(e.CancellationReasons, types.CancellationReason{Code: aws.String(code)})
 	}
 	return e
+}
+
+// fullProfile is the profile of a tenant that has all the VMs it may.
+func fullProfile(limit int) map[string]types.AttributeValue {
+	n := &types.AttributeValueMemberN{Value: strconv.Itoa(limit)}
+	return map[string]types.AttributeValue{"activeVMs": n, "maxConcurrentVMs": n}
 }
 
 func must(t *testing.T, err error) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -35,8 +36,10 @@ const (
 
 const vmCounterPrefix = "vm"
 
+// vmCounter is the name of a counter. Its parts are escaped: an attribute's name
+// can't have brackets, and its parts no slash.
 func vmCounter(provider string, size dcm.Size, what string) string {
-	return strings.Join([]string{vmCounterPrefix, provider, string(size), what}, "/")
+	return strings.Join([]string{vmCounterPrefix, url.PathEscape(provider), url.PathEscape(string(size)), what}, "/")
 }
 
 func (t tally) add(m dcm.Month, counter string, n int64) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -142,17 +143,25 @@ func (c *counters) read(name string, value types.AttributeValue) error {
 	case countByteSeconds:
 		c.storage.byteSeconds = n
 	default:
-		c.readVM(name, n.Int64())
+		return c.readVM(name, n.Int64())
 	}
 	return nil
 }
 
-func (c *counters) readVM(name string, n int64) {
+func (c *counters) readVM(name string, n int64) error {
 	parts := strings.Split(name, "/")
 	if len(parts) != 4 || parts[0] != vmCounterPrefix {
-		return
+		return nil
 	}
-	sort := vmSort{provider: parts[1], size: dcm.Size(parts[2])}
+	provider, err := url.PathUnescape(parts[1])
+	if err != nil {
+		return fmt.Errorf("name of a provider: %w", err)
+	}
+	size, err := url.PathUnescape(parts[2])
+	if err != nil {
+		return fmt.Errorf("name of a size: %w", err)
+	}
+	sort := vmSort{provider: provider, size: dcm.Size(size)}
 	u := c.used[sort]
 	if u == nil {
 		u = &dcm.Usage{Month: c.month, Provider: sort.provider, Size: sort.size}
@@ -168,6 +177,7 @@ func (c *counters) readVM(name string, n int64) {
 	case countCost:
 		u.Cost = dcm.Micros(n)
 	}
+	return nil
 }
 
 // vms are the counters of VMs, by provider and size.

@@ -11,7 +11,7 @@ import (
 func launchContext(t *testing.T, s *subject) {
 	known, err := s.acme().LaunchContext(t.Context(), "", "unused")
 	must(t, err)
-	wantEqual(t, known, dcm.LaunchContext{Tenant: dcm.Tenant{ID: acme, Quotas: dcm.Quotas{MaxConcurrentVMs: Quota}}})
+	wantEqual(t, known, dcm.LaunchContext{Accounts: dcm.TenantAccounts{Tenant: dcm.Tenant{ID: acme, Quotas: dcm.Quotas{MaxConcurrentVMs: Quota}}}})
 
 	i := s.intent(t, acme)
 	i.Idempotency = &dcm.Idempotency{Key: "k/1#x", BodyHash: "hash", VM: i.VM.ID, ExpiresAt: s.clock.Now().Add(dcm.IdempotencyTTL)}
@@ -20,7 +20,10 @@ func launchContext(t *testing.T, s *subject) {
 	known, err = s.acme().LaunchContext(t.Context(), i.VM.WorkspaceID, "k/1#x")
 	must(t, err)
 	wantEqual(t, known, dcm.LaunchContext{
-		Tenant:    dcm.Tenant{ID: acme, CreatedAt: i.VM.CreatedAt, Quotas: i.DefaultQuotas, ActiveVMs: 1},
+		Accounts: dcm.TenantAccounts{Tenant: dcm.Tenant{
+			ID: acme, CreatedAt: i.VM.CreatedAt, Quotas: i.DefaultQuotas, ActiveVMs: 1,
+			Spend: dcm.Spend{Month: "2026-11"},
+		}},
 		Workspace: &i.Workspace,
 		Earlier:   i.Idempotency,
 	})
@@ -38,13 +41,13 @@ func create(t *testing.T, s *subject) {
 	wantEqual(t, s.vm(t, i.VM), i.VM)
 	wantEqual(t, s.workspace(t, i.VM), i.Workspace)
 	wantEqual(t, s.profile(t, acme), dcm.Tenant{
-		ID: acme, CreatedAt: i.VM.CreatedAt, Quotas: dcm.Quotas{MaxConcurrentVMs: Quota}, ActiveVMs: 1,
+		ID: acme, CreatedAt: i.VM.CreatedAt, Quotas: dcm.Quotas{MaxConcurrentVMs: Quota}, ActiveVMs: 1, Spend: dcm.Spend{Month: "2026-11"},
 	})
 
 	s.clock.Advance(time.Hour)
 	s.launch(t, acme)
 	wantEqual(t, s.profile(t, acme), dcm.Tenant{
-		ID: acme, CreatedAt: i.VM.CreatedAt, Quotas: dcm.Quotas{MaxConcurrentVMs: Quota}, ActiveVMs: 2,
+		ID: acme, CreatedAt: i.VM.CreatedAt, Quotas: dcm.Quotas{MaxConcurrentVMs: Quota}, ActiveVMs: 2, Spend: dcm.Spend{Month: "2026-11"},
 	})
 }
 
@@ -80,7 +83,7 @@ func createRefused(t *testing.T, s *subject) {
 		wantCode(t, err, dcm.CodeNotFound)
 		known, err := s.acme().LaunchContext(t.Context(), "", "k")
 		must(t, err)
-		if known.Earlier != nil || known.Tenant.ActiveVMs != 1 {
+		if known.Earlier != nil || known.Accounts.Tenant.ActiveVMs != 1 {
 			t.Fatalf("%s: left %+v behind", name, known)
 		}
 		wantEqual(t, s.vm(t, first), first)

@@ -48,7 +48,7 @@ func FullVM(id dcm.VMID, w dcm.WorkspaceID, tenant dcm.TenantID, now time.Time) 
 		Labels: map[string]string{"team": "core"}, CreatedBy: "user|1",
 		Provider: "hetzner", Region: "fsn1",
 		Hostname: string(id) + ".acme.vm.example.com",
-		DNS:      dcm.DNSPlacement{ZoneID: "zone", Custom: true},
+		DNS:      dcm.DNSPlacement{ZoneID: "zone"},
 		Status:   dcm.StatusCreating, CreatedAt: now, ExpiresAt: now.Add(12 * time.Hour),
 		DueAt: now.Add(dcm.LaunchDeadline).Truncate(time.Second), IdleTimeout: 30 * time.Minute,
 		Password: dcm.Sealed("sealed"),
@@ -107,7 +107,7 @@ func (s *subject) profile(t *testing.T, tenant dcm.TenantID) dcm.Tenant {
 	t.Helper()
 	known, err := s.Tenant(tenant).LaunchContext(t.Context(), "", "")
 	must(t, err)
-	return known.Tenant
+	return known.Accounts.Tenant
 }
 
 func backup(t *testing.T, vm dcm.VM, generation int64, at time.Time) dcm.Backup {
