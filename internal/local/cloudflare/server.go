@@ -99,6 +99,13 @@ func (s *Server) AddToken(text string, t Token) {
 	s.tokens[text] = t
 }
 
+// RemoveToken makes a token work no more.
+func (s *Server) RemoveToken(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.tokens, text)
+}
+
 // RecordState is one record, as /_local/state shows it.
 type RecordState struct {
 	ID      string `json:"-"`

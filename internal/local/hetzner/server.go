@@ -112,6 +112,13 @@ func (s *Server) AddToken(text string, t Token) {
 	s.tokens[text] = t
 }
 
+// RemoveToken makes a token work no more. Its project stays.
+func (s *Server) RemoveToken(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.tokens, text)
+}
+
 // SetStock says how many more servers of a type can be had at a location;
 // negative for as many as one likes, which is how every offer starts.
 func (s *Server) SetStock(serverType, location string, count int) {

@@ -1,0 +1,38 @@
+package local
+
+import (
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/cloudflare"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/hetzner"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/s3"
+)
+
+// What tenants bring along exists at the same stand-ins as the platform's.
+// These methods make it, and take it away, for tests.
+
+// AddHetznerToken makes a token work in a project; RevokeHetznerToken ends it.
+func (s *Stack) AddHetznerToken(text string, t hetzner.Token) { s.services.hetzner.AddToken(text, t) }
+
+// RevokeHetznerToken makes a token work no more.
+func (s *Stack) RevokeHetznerToken(text string) { s.services.hetzner.RemoveToken(text) }
+
+// AddZone makes a DNS zone of this id and name.
+func (s *Stack) AddZone(id, name string) { s.services.cloudflare.AddZone(id, name) }
+
+// AddCloudflareToken makes a token work for its zones.
+func (s *Stack) AddCloudflareToken(text string, t cloudflare.Token) {
+	s.services.cloudflare.AddToken(text, t)
+}
+
+// RevokeCloudflareToken makes a token work no more.
+func (s *Stack) RevokeCloudflareToken(text string) { s.services.cloudflare.RemoveToken(text) }
+
+// AddBucket makes a bucket and an access key for it alone, denied the named
+// operations.
+func (s *Stack) AddBucket(name string, versioned bool, keyID string, secret dcm.Secret, denied ...string) {
+	s.services.s3.AddBucket(name, versioned)
+	s.services.s3.AddKey(keyID, s3.Key{Secret: secret, Buckets: []string{name}, Denied: denied})
+}
+
+// RevokeAccessKey makes an access key work no more.
+func (s *Stack) RevokeAccessKey(keyID string) { s.services.s3.RemoveKey(keyID) }
