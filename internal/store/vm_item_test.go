@@ -27,6 +27,7 @@ func TestAnyVMRoundTrips(t *testing.T) {
 	_, err := s.Tenant("acme").SetQuotas(t.Context(), dcm.Quotas{MaxConcurrentVMs: 1 << 30}, dcm.Quotas{}, storetest.Start())
 	must(t, err)
 	ownAccounts(t, s.Tenant("acme"), "ovh")
+	tried := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		i := someIntent()
 		i.VM, i.Idempotency = arbitraryVM(rt), nil
@@ -53,6 +54,16 @@ func TestAnyVMRoundTrips(t *testing.T) {
 			rt.Fatalf("got\n%s\nwant\n%s", g, w)
 		}
 	})
+}
+
+// counted is n in ten letters.
+func counted(n int) string {
+	text := []byte("aaaaaaaaaa")
+	for at := len(text) - 1; n > 0; at-- {
+		text[at] += byte(n % 26)
+		n /= 26
+	}
+	return string(text)
 }
 
 func arbitraryVM(rt *rapid.T) dcm.VM {
