@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -31,14 +30,10 @@ func TestAnyVMRoundTrips(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		i := someIntent()
 		i.VM, i.Idempotency = arbitraryVM(rt), nil
-		// Not drawn: while rapid looks for a smaller failure, none may be taken.
-		var err error
-		if i.VM.ID, err = dcm.NewVMID(rand.Reader); err != nil {
-			rt.Fatal(err)
-		}
-		if i.Workspace.ID, err = dcm.NewWorkspaceID(rand.Reader); err != nil {
-			rt.Fatal(err)
-		}
+		// Counted, not drawn: drawn ones meet again and again, above all while
+		// rapid looks for a smaller failure.
+		tried++
+		i.VM.ID, i.Workspace.ID = dcm.VMID("vm-"+counted(tried)), dcm.WorkspaceID("ws-"+counted(tried))
 		i.VM.WorkspaceID, i.Workspace.ActiveVM = i.Workspace.ID, i.VM.ID
 		i.Workspace.StorageID = i.VM.StorageID
 		if err := s.Tenant("acme").CreateVM(t.Context(), i); err != nil {
