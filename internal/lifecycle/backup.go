@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -54,7 +53,7 @@ func (b *Backups) Start(ctx context.Context, who dcm.TokenClaims, r dcm.BackupSt
 		return dcm.BackupStarted{}, err
 	}
 	if ws.KeyVersion == 0 {
-		if ws, err = b.firstKey(ctx, tenant, ws); err != nil {
+		if ws, err = (keyMaker{b.Common, b.Sealer, b.Identities}).make(ctx, tenant, ws, 1); err != nil {
 			return dcm.BackupStarted{}, err
 		}
 	}
@@ -93,27 +92,6 @@ func mayWrite(vm dcm.VM, ws dcm.Workspace, from int64) error {
 	}
 	return dcm.Errorf(dcm.CodeConflict,
 		"the workspace's backup is at generation %d; a backup based on generation %d would overwrite newer work", ws.Generation, from)
-}
-
-// firstKey makes the workspace's first key. Losing the race to make it is as
-// good as making it.
-func (b *Backups) firstKey(ctx context.Context, t dcm.TenantStore, ws dcm.Workspace) (dcm.Workspace, error) {
-	identity, recipient, err := b.Identities.NewIdentity()
-	if err != nil {
-		return ws, fmt.Errorf("make a key for %s: %w", ws.ID, err)
-	}
-	key := dcm.WorkspaceKey{WorkspaceID: ws.ID, Version: 1, Recipient: recipient, CreatedAt: b.Clock.Now()}
-	if key.Sealed, err = b.Sealer.Seal(ctx, keyContext(ws.TenantID, key), identity); err != nil {
-		return ws, fmt.Errorf("seal the key of %s: %w", ws.ID, err)
-	}
-	if err := t.AddWorkspaceKey(ctx, key); err != nil && !errors.Is(err, dcm.ErrLostRace) {
-		return ws, fmt.Errorf("keep the key of %s: %w", ws.ID, err)
-	}
-	ws, err = t.Workspace(ctx, ws.ID)
-	if err != nil {
-		return ws, fmt.Errorf("read workspace %s: %w", ws.ID, err)
-	}
-	return ws, nil
 }
 
 func (b *Backups) begin(ctx context.Context, t dcm.TenantStore, vm dcm.VM, ws dcm.Workspace, accounts dcm.TenantAccounts) (dcm.BackupStarted, error) {
@@ -247,12 +225,9 @@ func (b *Backups) completedBefore(ctx context.Context, t dcm.TenantStore, vm dcm
 // describe writes metadata.json beside the backup, for people and for disaster
 // recovery. The record is the truth, so a failure here is only logged.
 func (b *Backups) describe(ctx context.Context, bucket dcm.Bucket, vm dcm.VM, k dcm.Backup) {
-	body, err := json.MarshalIndent(map[string]any{
-		"format": "tar+gzip+age", "tenantId": vm.TenantID, "workspaceId": vm.WorkspaceID,
-		"repoUrl": vm.RepoURL, "branch": vm.Branch, "vmId": vm.ID, "backupId": k.ID,
-		"generation": k.Generation, "keyVersion": k.KeyVersion, "versionId": k.VersionID,
-		"size": k.SizeBytes, "sha256": k.SHA256, "takenAt": k.TakenAt,
-	}, "", "  ")
+	body, err := metadata(k, map[string]any{
+		"tenantId": vm.TenantID, "workspaceId": vm.WorkspaceID, "repoUrl": vm.RepoURL, "branch": vm.Branch, "vmId": vm.ID,
+	})
 	if err == nil {
 		err = b.Storage.Put(ctx, bucket, dcm.BackupMetadataKey(vm.TenantID, vm.WorkspaceID), "application/json", body)
 	}

@@ -1,0 +1,169 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+// followPage is how many workspaces are read at once.
+const followPage = 100
+
+// Followers makes workspaces follow their tenant's changed storage. Those that
+// have a backup are ordered to move; the account they come from is forgotten
+// once nothing refers to it.
+type Followers struct {
+	Common
+}
+
+// Handle takes a due tenant's workspaces as far as they can go now. The tenant
+// stays due until all have followed.
+func (f *Followers) Handle(ctx context.Context, due dcm.DueTenant) error {
+	store := f.Store.Tenant(due.Tenant)
+	accounts, err := store.Accounts(ctx)
+	if err != nil {
+		return fmt.Errorf("read the accounts of %s: %w", due.Tenant, err)
+	}
+	m := &migration{Common: f.Common, store: store, tenant: accounts.Tenant, needed: map[dcm.AccountID]bool{}}
+	if err := m.orderAll(ctx); err != nil {
+		return err
+	}
+	now := f.Clock.Now()
+	if m.behind > 0 {
+		return f.settle(ctx, due, now.Add(heldRetry))
+	}
+	// A launch may have read the settings before they changed, and be about to
+	// write a workspace that uses the storage of then.
+	if launched := accounts.Tenant.UpdatedAt.Add(dcm.LaunchDeadline); now.Before(launched) {
+		return f.settle(ctx, due, launched.Add(time.Second))
+	}
+	if err := m.forget(ctx); err != nil {
+		return err
+	}
+	return f.settle(ctx, due, time.Time{})
+}
+
+// PutOff gives a tenant another time after Handle failed.
+func (f *Followers) PutOff(ctx context.Context, due dcm.DueTenant, _ error) error {
+	return f.settle(ctx, due, f.Clock.Now().Add(heldRetry))
+}
+
+func (f *Followers) settle(ctx context.Context, due dcm.DueTenant, at time.Time) error {
+	err := f.Store.Tenant(due.Tenant).SettleTenant(ctx, due.DueAt, at)
+	if err != nil && !errors.Is(err, dcm.ErrLostRace) {
+		return fmt.Errorf("settle tenant %s: %w", due.Tenant, err)
+	}
+	return nil
+}
+
+// migration is one look at all of a tenant's workspaces.
+type migration struct {
+	Common
+	store  dcm.TenantStore
+	tenant dcm.Tenant
+	// needed are the storages that something still refers to, behind the number
+	// of workspaces that refer to another than the tenant's current one.
+	needed map[dcm.AccountID]bool
+	behind int
+}
+
+func (m *migration) orderAll(ctx context.Context) error {
+	for cursor := ""; ; {
+		page, err := m.store.Workspaces(ctx, dcm.WorkspaceQuery{Limit: followPage, Cursor: cursor})
+		if err != nil {
+			return fmt.Errorf("list the workspaces of %s: %w", m.tenant.ID, err)
+		}
+		for _, ws := range page.Items {
+			if err := m.order(ctx, ws); err != nil {
+				return err
+			}
+		}
+		if cursor = page.NextCursor; cursor == "" {
+			return nil
+		}
+	}
+}
+
+// order makes a workspace follow, if it is behind and may move now.
+func (m *migration) order(ctx context.Context, ws dcm.Workspace) error {
+	refers := storagesOf(ws)
+	if ws.ActiveVM != "" && ws.Backup == nil {
+		// The VM's first backup goes where its own record says.
+		vm, err := m.store.VM(ctx, ws.ActiveVM)
+		if err != nil && dcm.ErrorCode(err) != dcm.CodeNotFound {
+			return fmt.Errorf("read %s: %w", ws.ActiveVM, err)
+		}
+		if err == nil {
+			refers[vm.StorageID] = true
+		}
+	}
+	delete(refers, m.tenant.StorageID)
+	if len(refers) == 0 {
+		return nil
+	}
+	change := m.change(ws)
+	if change == nil {
+		m.stay(refers)
+		return nil
+	}
+	_, err := m.store.ChangeWorkspace(ctx, ws.ID, *change)
+	switch {
+	case dcm.ErrorCode(err) == dcm.CodeNotFound:
+		return nil
+	case err != nil && !errors.Is(err, dcm.ErrLostRace):
+		return fmt.Errorf("order workspace %s to follow: %w", ws.ID, err)
+	case err != nil || change.Task != nil:
+		m.stay(refers)
+	}
+	return nil
+}
+
+func (m *migration) stay(refers map[dcm.AccountID]bool) {
+	m.behind++
+	for id := range refers {
+		m.needed[id] = true
+	}
+}
+
+// change is what makes the workspace follow; nil if it can't be ordered now. A
+// task that has begun something is finished first; a move goes to wherever the
+// tenant's storage is by then.
+func (m *migration) change(ws dcm.Workspace) *dcm.WorkspaceChange {
+	kind, upload := taskKind(ws), taskUpload(ws)
+	begun := ws.Task != nil && (ws.Task.Upload != nil || ws.Task.Replaced != nil)
+	if ws.ActiveVM != "" || kind == dcm.TaskMove || kind == dcm.TaskDelete || begun {
+		return nil
+	}
+	now := m.Clock.Now()
+	c := &dcm.WorkspaceChange{
+		IfFree: true, IfTask: &kind, IfUpload: &upload, IfGeneration: &ws.Generation, IfDueAt: &ws.DueAt, UpdatedAt: now,
+	}
+	if ws.Backup == nil {
+		c.StorageID = &m.tenant.StorageID
+		return c
+	}
+	task := dcm.WorkspaceTask{Since: now}
+	if ws.Task != nil {
+		task = *ws.Task
+	}
+	task.Kind, task.Target = dcm.TaskMove, m.tenant.StorageID
+	due := nextDue(ws, now)
+	c.Task, c.DueAt = &task, &due
+	return c
+}
+
+// forget drops the storage accounts that nothing refers to any more.
+func (m *migration) forget(ctx context.Context) error {
+	for id := range m.tenant.StorageAccounts {
+		if id == m.tenant.StorageID || m.needed[id] {
+			continue
+		}
+		if err := m.store.ForgetAccount(ctx, id); err != nil && !errors.Is(err, dcm.ErrLostRace) {
+			return fmt.Errorf("forget account %s: %w", id, err)
+		}
+	}
+	return nil
+}
