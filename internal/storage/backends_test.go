@@ -96,6 +96,11 @@ func standIn(t *testing.T, clock dcm.Clock) (*s3.Server, string) {
 	return server, front.URL
 }
 
+// s3Key opens some buckets of the stand-in.
+func s3Key(secret string, buckets ...string) s3.Key {
+	return s3.Key{Secret: dcm.NewSecret(secret), Buckets: buckets}
+}
+
 // subject makes two buckets at endpoint and the way to a storage there.
 func subject(t *testing.T, endpoint, accessKey string, secret dcm.Secret) storagetest.Subject {
 	t.Helper()

@@ -1,6 +1,7 @@
 package cloudflare_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -207,4 +208,48 @@ func TestAListThatMoves(t *testing.T) {
 			t.Errorf("%d records, %d calls", len(found), calls.Load())
 		}
 	})
+}
+
+// Who asked may be gone before the record is: it is deleted all the same.
+func TestCheckThatIsGivenUp(t *testing.T) {
+	t.Parallel()
+	for _, lost := range []bool{false, true} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var deleted atomic.Int32
+		var made map[string]any
+		d := against(t, func(w http.ResponseWriter, r *http.Request) {
+			record := func() string {
+				text, _ := json.Marshal(made)
+				return string(text)
+			}
+			switch r.Method {
+			case http.MethodPost:
+				_ = json.NewDecoder(r.Body).Decode(&made)
+				made["id"] = "abc"
+				if lost {
+					cancel()
+					<-r.Context().Done()
+					return
+				}
+				answer(200, "application/json", `{"success": true, "result": `+record()+`}`)(w, r)
+				cancel()
+			case http.MethodGet:
+				answer(200, "application/json", `{"success": true, "result": [`+record()+`], "result_info": {"total_count": 1, "total_pages": 1}}`)(w, r)
+			case http.MethodDelete:
+				deleted.Add(1)
+				answer(200, "application/json", `{"success": true, "result": {"id": "abc"}}`)(w, r)
+			}
+		})
+		// Given up after the creation, the answer to which may have come or not.
+		if err := d.Check(ctx, zone(zoneID, "hunter2"), "example.com"); lost && dcm.KindOf(err) != dcm.KindUnavailable {
+			t.Errorf("%v", err)
+		}
+		cancel()
+		if deleted.Load() != 1 {
+			t.Errorf("lost %v: %d deletions", lost, deleted.Load())
+		}
+		if name, _ := made["name"].(string); !strings.HasPrefix(name, "_dcm-check-") || !strings.HasSuffix(name, ".example.com") || made["type"] != "TXT" {
+			t.Errorf("the record is %v", made)
+		}
+	}
 }

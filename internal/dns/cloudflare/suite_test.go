@@ -44,6 +44,7 @@ func newSubject(t *testing.T) dnstest.Subject {
 		DNS:  cloudflare.New(cloudflare.Options{Endpoint: server.URL + "/client/v4"}),
 		Zone: zone(zoneID, "hunter2-full"), ReadOnly: zone(zoneID, "hunter2-reader"),
 		Unknown: zone(zoneID, "hunter2-unknown"), Other: zone(otherID, "hunter2-full"),
+		Records:  func() []dcm.DNSRecord { return recordsOf(api, zoneID) },
 		ZoneName: "example.com", Foreign: foreign, Limit: limit, PageSize: 10,
 		Wire: w, Service: "cloudflare",
 		Create: "CreateRecord", Batch: "BatchRecords", List: "ListRecords", Delete: "DeleteRecord",
@@ -57,4 +58,13 @@ func newSubject(t *testing.T) dnstest.Subject {
 			dcm.KindNotFound:    {"7003", "7000"},
 		},
 	}
+}
+
+func recordsOf(api *sim.Server, zoneID string) (records []dcm.DNSRecord) {
+	for _, r := range api.Records() {
+		if r.Zone == zoneID {
+			records = append(records, dcm.DNSRecord{ID: r.ID, Name: r.Name, Type: r.Type, Content: r.Content, Comment: r.Comment})
+		}
+	}
+	return records
 }

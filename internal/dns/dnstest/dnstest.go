@@ -25,6 +25,8 @@ type Subject struct {
 	Zone, ReadOnly, Unknown, Other dcm.DNSZone
 	ZoneName                       string
 	Foreign                        dcm.DNSRecord
+	// Records are what Zone holds, as the stand-in itself says.
+	Records func() []dcm.DNSRecord
 	// Limit is how many records the zone takes beside Foreign.
 	Limit int
 	// PageSize is the most records the stand-in gives in one answer.
@@ -47,6 +49,7 @@ func Run(t *testing.T, newSubject func(t *testing.T) Subject) {
 	}{
 		{"publish", testPublish}, {"adoption", testAdoption}, {"withdraw", testWithdraw},
 		{"find", testFind}, {"errors", testErrors}, {"credentials", testCredentials},
+		{"check", testCheck},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
