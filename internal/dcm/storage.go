@@ -88,9 +88,14 @@ type Storage interface {
 	// makes, when it re-encrypts or moves a backup.
 	UploadPart(ctx context.Context, b Bucket, u UploadRef, p PartSpec, body []byte) error
 	// DeleteAll deletes every version of every object under the prefix, and
-	// aborts every unfinished upload there. Nothing there is success.
+	// aborts every unfinished upload there. Nothing there is success. The
+	// prefix ends with "/", or it is KindInvalid: it would be that of other
+	// names too.
 	DeleteAll(ctx context.Context, b Bucket, prefix string) error
 	// DeleteVersion deletes exactly this version. One that is gone is success.
+	// With an empty versionID it deletes what a bucket without versions holds,
+	// whichever upload wrote it: never to be called for a backup that a newer
+	// one of the same key and bucket has replaced.
 	DeleteVersion(ctx context.Context, b Bucket, key, versionID string) error
 	// Check proves under the prefix that the credential may put, get, list,
 	// upload in parts and delete, and leaves nothing behind. KindAuth,
