@@ -303,4 +303,3 @@ func (v *viewer) pid(command string) int {
 	}
 	return pid
 }
-
