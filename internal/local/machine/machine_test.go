@@ -8,9 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -269,23 +267,4 @@ func TestUserDataThatIsNotUnderstood(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestManyAtOnce: a program that was just written cannot be run while a
-// process forked meanwhile, for another hall here, holds it open.
-func TestManyAtOnce(t *testing.T) {
-	t.Parallel()
-	var all sync.WaitGroup
-	for range 8 {
-		h := newHall(t)
-		for i := range 8 {
-			s := h.server(t, strconv.Itoa(10+i))
-			all.Go(func() {
-				if err := h.Boot(t.Context(), s); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-	}
-	all.Wait()
 }
