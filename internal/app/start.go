@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/x509"
 	"fmt"
 	"net/http"
 	"os"
@@ -70,14 +69,13 @@ func exit(err error) {
 	os.Exit(1)
 }
 
-// Warm does, side by side, what the first request would wait for: the system's
-// certificates, and a connection to each service it is about to call. Nothing
-// here may fail a start.
+// Warm does, side by side, what the first request would wait for: a connection
+// to each service it is about to call, which over TLS loads the system's
+// certificates too. Nothing here may fail a start.
 func (a *App) Warm(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, warmTimeout)
 	defer cancel()
 	var all sync.WaitGroup
-	all.Go(func() { _, _ = x509.SystemCertPool() })
 	for _, w := range a.warmers {
 		all.Go(func() {
 			if err := w.run(ctx); err != nil {
