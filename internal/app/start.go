@@ -47,7 +47,8 @@ func Start(build Build) {
 	if err != nil {
 		exit(err)
 	}
-	a.Warm(context.Background())
+	// Beside the first request, which waits for no more of it than it needs.
+	go a.Warm(context.Background())
 	lambda.Start(handler)
 }
 
