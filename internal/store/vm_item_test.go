@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -23,14 +24,17 @@ func TestAnyVMRoundTrips(t *testing.T) {
 	local := backends()[0]
 	c := local.client(local.endpoint(t, storetest.NewClock(storetest.Start())))
 	s := open(c, newTable(t, c))
-	tried := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		i := someIntent()
 		i.VM, i.Idempotency = arbitraryVM(rt), nil
-		// Ids are counted, not drawn: rapid likes to draw the same twice.
-		tried++
-		i.VM.ID = dcm.VMID("vm-" + counted(tried))
-		i.Workspace.ID = dcm.WorkspaceID("ws-" + counted(tried))
+		// Not drawn: while rapid looks for a smaller failure, none may be taken.
+		var err error
+		if i.VM.ID, err = dcm.NewVMID(rand.Reader); err != nil {
+			rt.Fatal(err)
+		}
+		if i.Workspace.ID, err = dcm.NewWorkspaceID(rand.Reader); err != nil {
+			rt.Fatal(err)
+		}
 		i.VM.WorkspaceID, i.Workspace.ActiveVM = i.Workspace.ID, i.VM.ID
 		i.DefaultQuotas.MaxConcurrentVMs = 1 << 30
 		if err := s.Tenant("acme").CreateVM(t.Context(), i); err != nil {
@@ -46,16 +50,6 @@ func TestAnyVMRoundTrips(t *testing.T) {
 			rt.Fatalf("got\n%s\nwant\n%s", g, w)
 		}
 	})
-}
-
-// counted is n in ten letters.
-func counted(n int) string {
-	text := []byte("aaaaaaaaaa")
-	for at := len(text) - 1; n > 0; at-- {
-		text[at] += byte(n % 26)
-		n /= 26
-	}
-	return string(text)
 }
 
 func arbitraryVM(rt *rapid.T) dcm.VM {
