@@ -108,6 +108,8 @@ check: fmt-check vet staticcheck test lint-template functions-check ## what to r
 
 .PHONY: build
 build: $(PYTHON)/complete agent ## every function for arm64 with sam build, and the agent (needs python3)
+	@# Once for all: sam's parallel builds would each compile what they share.
+	GOARCH=arm64 $(BUILD_FUNCTION) ./functions/...
 	SAM_CLI_TELEMETRY=0 $(PYTHON)/bin/sam build
 
 .PHONY: deploy

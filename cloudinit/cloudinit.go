@@ -24,11 +24,12 @@ const Header = "#cloud-config\n"
 
 // Where the parts lie on the VM.
 const (
-	ConfigDirectory = "/etc/dcm"
-	ConfigPath      = ConfigDirectory + "/agent.json"
-	AgentPath       = "/usr/local/bin/dcm-agent"
-	AgentUnit       = "dcm-agent.service"
-	MetadataUnit    = "dcm-metadata.service"
+	ConfigDirectory  = "/etc/dcm"
+	ConfigPath       = ConfigDirectory + "/agent.json"
+	AgentPath        = "/usr/local/bin/dcm-agent"
+	AgentUnit        = "dcm-agent.service"
+	MetadataUnit     = "dcm-metadata.service"
+	DevcontainerUnit = "dcm-devcontainer.service"
 )
 
 // Options is everything that goes into the document.
@@ -40,6 +41,9 @@ type Options struct {
 	Downloads []Download
 	// SSHPublicKey is one line of authorized_keys; empty for none.
 	SSHPublicKey string
+	// Devcontainers has Docker and the dev container CLI installed before the
+	// agent starts, where the image lacks them.
+	Devcontainers bool
 }
 
 // Download is the agent for one architecture.

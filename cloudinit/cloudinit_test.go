@@ -22,7 +22,8 @@ func options() cloudinit.Options {
 			{Architecture: "amd64", URL: dcm.NewSecret("https://b.s3.eu-central-1.amazonaws.com/agents/1/amd64?X-Amz-Signature=ab&x=%2F"), SHA256: strings.Repeat("a1", 32)},
 			{Architecture: "arm64", URL: dcm.NewSecret("https://b.s3.eu-central-1.amazonaws.com/agents/1/arm64?X-Amz-Signature=cd"), SHA256: strings.Repeat("b2", 32)},
 		},
-		SSHPublicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0 someone@example.com",
+		SSHPublicKey:  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0 someone@example.com",
+		Devcontainers: true,
 	}
 }
 
@@ -64,6 +65,20 @@ func TestAgentConfiguration(t *testing.T) {
 	var got dcm.AgentConfig
 	if err := json.Unmarshal([]byte(file.Content), &got); err != nil || got != o.Agent {
 		t.Errorf("the agent reads %+v (%v)", got, err)
+	}
+}
+
+func TestDevcontainersAreOptional(t *testing.T) {
+	t.Parallel()
+	o := options()
+	o.Devcontainers = false
+	if text := mustRender(t, o); strings.Contains(text, "@devcontainers/cli") {
+		t.Error("the CLI is installed though nobody asked for it")
+	}
+	commands := mustParse(t, mustRender(t, options())).RunCmd
+	last := commands[len(commands)-2:]
+	if last[0][len(last[0])-1] != cloudinit.DevcontainerUnit || last[1][len(last[1])-1] != cloudinit.AgentUnit {
+		t.Errorf("the agent does not come last: %v", commands)
 	}
 }
 

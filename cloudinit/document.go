@@ -12,6 +12,10 @@ var (
 	packagesScript string
 	//go:embed files/dcm-metadata.sh
 	metadataScript string
+	//go:embed files/dcm-devcontainer.sh
+	devcontainerScript string
+	//go:embed files/dcm-devcontainer.service
+	devcontainerService string
 	//go:embed files/dcm-metadata.service
 	metadataService string
 	//go:embed files/dcm-agent.service
@@ -58,9 +62,15 @@ func newDocument(o Options) (Document, error) {
 		RunCmd: [][]string{
 			{"systemctl", "daemon-reload"},
 			{"systemctl", "enable", "--now", MetadataUnit},
-			{"systemctl", "enable", "--now", "--no-block", AgentUnit},
 		},
 	}
+	if o.Devcontainers {
+		d.WriteFiles = append(d.WriteFiles,
+			rootFile("/usr/local/lib/dcm/devcontainer", "0755", devcontainerScript),
+			rootFile("/etc/systemd/system/"+DevcontainerUnit, "0644", devcontainerService))
+		d.RunCmd = append(d.RunCmd, []string{"systemctl", "enable", "--now", "--no-block", DevcontainerUnit})
+	}
+	d.RunCmd = append(d.RunCmd, []string{"systemctl", "enable", "--now", "--no-block", AgentUnit})
 	for _, download := range o.Downloads {
 		d.WriteFiles = append(d.WriteFiles, downloadFiles(download)...)
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -159,7 +160,7 @@ func TestScriptsParse(t *testing.T) {
 			}
 		}
 	}
-	if scripts != 3 {
+	if scripts != 4 {
 		t.Errorf("there are %d scripts", scripts)
 	}
 }
@@ -188,5 +189,64 @@ func TestScriptsAreConstants(t *testing.T) {
 	}
 	if constant(options()) != constant(other) {
 		t.Error("a script, unit or command depends on a value")
+	}
+}
+
+// TestOnlyWhatIsMissingIsInstalled runs the two scripts that install packages
+// on machines that have some of the commands. Their apt-get and npm only write
+// down their last words.
+func TestOnlyWhatIsMissingIsInstalled(t *testing.T) {
+	t.Parallel()
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("there is no sh")
+	}
+	scripts := map[string]string{}
+	for _, f := range mustParse(t, mustRender(t, options())).WriteFiles {
+		scripts[filepath.Base(f.Path)] = f.Content
+	}
+	for name, c := range map[string]struct {
+		script string
+		has    string
+		wanted []string // what must be installed, and nothing else of ours
+	}{
+		"a usual image":            {"packages", "curl git ssh", nil},
+		"an image without git":     {"packages", "curl ssh", []string{"git"}},
+		"an image without ssh":     {"packages", "curl git", []string{"openssh-client"}},
+		"a prepared image":         {"devcontainer", "docker devcontainer", nil},
+		"one without the CLI":      {"devcontainer", "docker npm", []string{"@devcontainers/cli"}},
+		"one without Docker":       {"devcontainer", "devcontainer", []string{"docker.io", "docker-buildx"}},
+		"one with nothing but npm": {"devcontainer", "npm", []string{"docker.io", "docker-buildx", "@devcontainers/cli"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bin, log := t.TempDir(), filepath.Join(t.TempDir(), "calls")
+			for _, command := range strings.Fields(c.has) {
+				mustWrite(t, filepath.Join(bin, command), "#!"+sh+"\n", 0o755)
+			}
+			note := "#!" + sh + "\necho \"$@\" >>" + log + "\n"
+			mustWrite(t, filepath.Join(bin, "apt-get"), note, 0o755)
+			if strings.Contains(c.has, "npm") {
+				mustWrite(t, filepath.Join(bin, "npm"), note, 0o755)
+			}
+			cmd := exec.CommandContext(t.Context(), sh, "-c", scripts[c.script])
+			cmd.Env = []string{"PATH=" + bin}
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			calls, _ := os.ReadFile(log) // not there if nothing was called
+			for _, p := range []string{"git", "openssh-client", "docker.io", "docker-buildx", "@devcontainers/cli"} {
+				installs := false
+				for word := range strings.FieldsSeq(string(calls)) {
+					installs = installs || word == p || strings.HasPrefix(word, p+"@")
+				}
+				if installs != slices.Contains(c.wanted, p) {
+					t.Errorf("%s is installed: %v; the calls were\n%s", p, installs, calls)
+				}
+			}
+			if len(c.wanted) == 0 && len(calls) > 0 && !strings.Contains(string(calls), "ca-certificates") {
+				t.Errorf("something was called: %s", calls)
+			}
+		})
 	}
 }

@@ -25,14 +25,17 @@ const (
 )
 
 type result struct {
-	name   string
-	bytes  int64
-	own    time.Duration // medians
-	empty  time.Duration
-	target float64
+	name  string
+	bytes int64
+	// Medians, from exec to an answer: refused to an event that needs no call
+	// to answer, which is the start alone; served to a real request, with all
+	// that it calls; empty of the empty function.
+	refused, served, empty time.Duration
+	target                 float64
 }
 
-func (r result) ratio() float64 { return float64(r.own) / float64(r.empty) }
+// ratio is the start's, which is what a target is set for.
+func (r result) ratio() float64 { return float64(r.refused) / float64(r.empty) }
 
 // starts measures cold starts.
 type starts struct {
@@ -62,9 +65,13 @@ func (s *starts) measure(ctx context.Context) ([]result, error) {
 }
 
 func (s *starts) one(ctx context.Context, name, empty string) (result, error) {
-	f, sample := s.world.Template.Function(name), firstGood(s.player.Events[name])
-	if f == nil || sample == nil {
+	f := s.world.Template.Function(name)
+	good, bad := first(s.player.Events[name], true), first(s.player.Events[name], false)
+	if f == nil || good == nil {
 		return result{}, errors.New("the template or the events lack it")
+	}
+	if bad == nil {
+		bad = good // nothing refuses a schedule
 	}
 	info, err := os.Stat(binary(s.dir, name))
 	if err != nil {
@@ -74,27 +81,39 @@ func (s *starts) one(ctx context.Context, name, empty string) (result, error) {
 	if _, calls := f.Environment["HCLOUD_TOKEN_PARAMETER"]; calls {
 		r.target = targetProvider
 	}
-	var own, reference []time.Duration
+	var refused, served, reference []time.Duration
 	for range s.rounds {
-		event, err := s.player.Prepare(ctx, *sample)
+		for e, times := range map[*replay.Event]*[]time.Duration{bad: &refused, good: &served} {
+			d, err := s.answer(ctx, *f, *e)
+			if err != nil {
+				return r, fmt.Errorf("%s: %w", e.Name, err)
+			}
+			*times = append(*times, d)
+		}
+		d, _, err := s.start(ctx, sam.Function{Name: "empty", Environment: map[string]string{}}, empty, []byte("{}"))
 		if err != nil {
-			return r, err
-		}
-		d, answer, err := s.start(ctx, *f, binary(s.dir, name), event)
-		if err != nil {
-			return r, err
-		}
-		if err := sample.Check(answer); err != nil {
-			return r, err
-		}
-		own = append(own, d)
-		if d, _, err = s.start(ctx, sam.Function{Name: "empty", Environment: map[string]string{}}, empty, []byte("{}")); err != nil {
 			return r, err
 		}
 		reference = append(reference, d)
 	}
-	r.own, r.empty = median(own), median(reference)
+	if bad == good {
+		refused = served
+	}
+	r.refused, r.served, r.empty = median(refused), median(served), median(reference)
 	return r, nil
+}
+
+// answer times a cold start with a sample, and holds the answer to its promise.
+func (s *starts) answer(ctx context.Context, f sam.Function, e replay.Event) (time.Duration, error) {
+	event, err := s.player.Prepare(ctx, e)
+	if err != nil {
+		return 0, err
+	}
+	d, answer, err := s.start(ctx, f, binary(s.dir, f.Name), event)
+	if err != nil {
+		return 0, err
+	}
+	return d, e.Check(answer)
 }
 
 // start times one cold start: from before exec until the answer is here.
@@ -126,9 +145,11 @@ func (s *starts) invoke(ctx context.Context, name string, event []byte) ([]byte,
 	return answer, err
 }
 
-func firstGood(events []replay.Event) *replay.Event {
-	for i := range events {
-		if events[i].Good() {
+// first returns the first sample that succeeds, or the first that is refused
+// for the caller's sake, before anything is looked up.
+func first(events []replay.Event, good bool) *replay.Event {
+	for i, e := range events {
+		if good && e.Good() || !good && (e.Status == 401 || e.Status == 403) {
 			return &events[i]
 		}
 	}

@@ -83,16 +83,18 @@ func TestALostCreateAnswerIsAdopted(t *testing.T) {
 	}
 }
 
-func TestALostDNSAnswerLeavesNoRecord(t *testing.T) {
+// TestALostDNSAnswerIsAdopted: the launch goes on, and its end withdraws every
+// record there is.
+func TestALostDNSAnswerIsAdopted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	user := w.user("acme")
 	w.fault(map[string]any{"service": "cloudflare", "operation": "*", "mode": "lost_answer", "count": 1})
-	a := user.call("POST", "/vms", w.launchBody())
-	w.clearFaults()
-	if a.status == 201 {
-		user.call("DELETE", "/vms/"+string(decode[api.CreatedVM](t, a).ID)+"?force=true", nil).expect(t, 202)
+	vm := user.launch()
+	if n := len(w.State().DNSRecords); n != 2 {
+		t.Errorf("%d records, want A and AAAA", n)
 	}
+	user.call("DELETE", "/vms/"+string(vm.ID)+"?force=true", nil).expect(t, 202)
 	w.nothingLeft()
 }
 

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/x509"
 	"fmt"
 	"net/http"
 	"os"
@@ -48,7 +47,8 @@ func Start(build Build) {
 	if err != nil {
 		exit(err)
 	}
-	a.Warm(context.Background())
+	// Beside the first request, which waits for no more of it than it needs.
+	go a.Warm(context.Background())
 	lambda.Start(handler)
 }
 
@@ -70,14 +70,13 @@ func exit(err error) {
 	os.Exit(1)
 }
 
-// Warm does, side by side, what the first request would wait for: the system's
-// certificates, and a connection to each service it is about to call. Nothing
-// here may fail a start.
+// Warm does, side by side, what the first request would wait for: a connection
+// to each service it is about to call, which over TLS loads the system's
+// certificates too. Nothing here may fail a start.
 func (a *App) Warm(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, warmTimeout)
 	defer cancel()
 	var all sync.WaitGroup
-	all.Go(func() { _, _ = x509.SystemCertPool() })
 	for _, w := range a.warmers {
 		all.Go(func() {
 			if err := w.run(ctx); err != nil {

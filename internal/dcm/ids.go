@@ -3,7 +3,7 @@ package dcm
 import (
 	"fmt"
 	"io"
-	"regexp"
+	"strings"
 )
 
 // TenantID is a DNS label: it is part of hostnames and of object keys.
@@ -24,24 +24,17 @@ type BackupID string
 // DefaultTenant is the tenant of a single-tenant installation.
 const DefaultTenant TenantID = "default"
 
-var (
-	tenantPattern    = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
-	workspacePattern = regexp.MustCompile(`^ws-[a-z2-9]{10}$`)
-	vmPattern        = regexp.MustCompile(`^vm-[a-z2-9]{10}$`)
-	backupPattern    = regexp.MustCompile(`^bk-[a-z2-9]{10}$`)
-)
-
 // Valid reports whether t is a DNS label of at most 32 characters.
-func (t TenantID) Valid() bool { return tenantPattern.MatchString(string(t)) }
+func (t TenantID) Valid() bool { return isLabel(string(t), 32) }
 
 // Valid reports whether w could have been made by NewWorkspaceID.
-func (w WorkspaceID) Valid() bool { return workspacePattern.MatchString(string(w)) }
+func (w WorkspaceID) Valid() bool { return isID(string(w), "ws-") }
 
 // Valid reports whether v could have been made by NewVMID.
-func (v VMID) Valid() bool { return vmPattern.MatchString(string(v)) }
+func (v VMID) Valid() bool { return isID(string(v), "vm-") }
 
 // Valid reports whether b could have been made by NewBackupID.
-func (b BackupID) Valid() bool { return backupPattern.MatchString(string(b)) }
+func (b BackupID) Valid() bool { return isID(string(b), "bk-") }
 
 // ServerName is the VM's name at its provider, unique per provider project,
 // so that a create whose answer was lost can be found again.
@@ -49,19 +42,19 @@ func (v VMID) ServerName() string { return "dcm-" + string(v) }
 
 // NewVMID draws an id from random.
 func NewVMID(random io.Reader) (VMID, error) {
-	s, err := randomText(random, 10)
+	s, err := randomText(random, idLetters)
 	return VMID("vm-" + s), err
 }
 
 // NewWorkspaceID draws an id from random.
 func NewWorkspaceID(random io.Reader) (WorkspaceID, error) {
-	s, err := randomText(random, 10)
+	s, err := randomText(random, idLetters)
 	return WorkspaceID("ws-" + s), err
 }
 
 // NewBackupID draws an id from random.
 func NewBackupID(random io.Reader) (BackupID, error) {
-	s, err := randomText(random, 10)
+	s, err := randomText(random, idLetters)
 	return BackupID("bk-" + s), err
 }
 
@@ -84,4 +77,38 @@ func randomText(random io.Reader, n int) (string, error) {
 		b[i] = alphabet[v&31]
 	}
 	return string(b), nil
+}
+
+// idLetters is how many letters follow an id's prefix.
+const idLetters = 10
+
+// isID reports whether text is prefix and letters of the alphabet. The ids and
+// labels are matched by hand because a regular expression costs every
+// function's cold start its compilation.
+func isID(text, prefix string) bool {
+	rest, ok := strings.CutPrefix(text, prefix)
+	return ok && len(rest) == idLetters && madeOf(rest, alphabet)
+}
+
+const (
+	letters  = "abcdefghijklmnopqrstuvwxyz"
+	capitals = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	digits   = "0123456789"
+)
+
+// isLabel reports whether text is a lower-case DNS label of at most length
+// characters.
+func isLabel(text string, length int) bool {
+	return text != "" && len(text) <= length && madeOf(text, letters+digits+"-") &&
+		text[0] != '-' && text[len(text)-1] != '-'
+}
+
+// madeOf reports whether text has no byte that is not in set.
+func madeOf(text, set string) bool {
+	for i := range len(text) {
+		if strings.IndexByte(set, text[i]) < 0 {
+			return false
+		}
+	}
+	return true
 }

@@ -4,19 +4,11 @@ import (
 	"errors"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strings"
 )
 
 // maxRepoURLBytes bounds a repository's URL.
 const maxRepoURLBytes = 512
-
-var (
-	// scpPattern is git's short form for ssh: user@host:path.
-	scpPattern  = regexp.MustCompile(`^([A-Za-z0-9_][A-Za-z0-9_.-]*)@([^:/@\s]+):([^\s]+)$`)
-	userPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
-	hostPattern = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
-)
 
 // CheckRepoURL accepts https:// and ssh git URLs (ssh://user@host/path and
 // user@host:path). A URL that carries a password or a token is refused: it
@@ -46,7 +38,7 @@ func CheckRepoURL(raw string, allowFile bool) error {
 		if _, has := u.User.Password(); has {
 			return errors.New("must not contain a password")
 		}
-		if u.User != nil && !userPattern.MatchString(u.User.Username()) {
+		if u.User != nil && !isUser(u.User.Username()) {
 			return errors.New("has an invalid user name")
 		}
 	case "file":
@@ -66,15 +58,17 @@ func CheckRepoURL(raw string, allowFile bool) error {
 	return checkRepoHost(u.Hostname())
 }
 
+// checkSCP checks git's short form for ssh: user@host:path.
 func checkSCP(raw string) error {
-	m := scpPattern.FindStringSubmatch(raw)
-	if m == nil {
+	user, rest, at := strings.Cut(raw, "@")
+	host, path, colon := strings.Cut(rest, ":")
+	if !at || !colon || !isUser(user) || host == "" || strings.ContainsAny(host, "/@") {
 		return errors.New("must be an https:// or ssh git URL")
 	}
-	if strings.HasPrefix(m[3], "-") || strings.Trim(m[3], "/") == "" {
+	if strings.HasPrefix(path, "-") || strings.Trim(path, "/") == "" {
 		return errors.New("must name a repository")
 	}
-	return checkRepoHost(m[2])
+	return checkRepoHost(host)
 }
 
 // checkRepoHost refuses what can only be an attempt to reach into the VM's
@@ -91,7 +85,7 @@ func checkRepoHost(host string) error {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") || strings.HasSuffix(host, ".internal") {
 		return errors.New("must not name a private or local address")
 	}
-	if len(host) > 253 || !hostPattern.MatchString(host) {
+	if !isHostname(host) {
 		return errors.New("has an invalid host name")
 	}
 	if last := host[strings.LastIndexByte(host, '.')+1:]; strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x") {
@@ -99,6 +93,24 @@ func checkRepoHost(host string) error {
 		return errors.New("has an invalid host name")
 	}
 	return nil
+}
+
+// isUser reports whether name can be a user's at a git host.
+func isUser(name string) bool {
+	return name != "" && name[0] != '-' && name[0] != '.' && madeOf(name, letters+capitals+digits+"_.-")
+}
+
+// isHostname reports whether host is a lower-case DNS name.
+func isHostname(host string) bool {
+	if len(host) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(host, ".") {
+		if !isLabel(label, 63) {
+			return false
+		}
+	}
+	return true
 }
 
 // CheckBranch applies git's own rules for a branch name (git-check-ref-format)

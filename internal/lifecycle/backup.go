@@ -2,10 +2,12 @@ package lifecycle
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
+	"strings"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
@@ -25,7 +27,11 @@ type Backups struct {
 // maxPartsAtOnce bounds one request for presigned URLs.
 const maxPartsAtOnce = 32
 
-var sha256Pattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+// isSHA256 reports whether text is a SHA-256 in lower-case hex.
+func isSHA256(text string) bool {
+	sum, err := hex.DecodeString(text)
+	return err == nil && len(sum) == sha256.Size && strings.ToLower(text) == text
+}
 
 // Start begins a backup. It is refused unless the VM holds the workspace and
 // has restored, or itself written, its newest generation: a VM whose restore
@@ -251,7 +257,7 @@ func checkParts(parts []dcm.PartSpec) error {
 		if p.SizeBytes < 1 || p.SizeBytes > dcm.BackupPartBytes {
 			wrong = append(wrong, dcm.FieldError{Field: field("size"), Message: "must be between 1 and 8388608"})
 		}
-		if !sha256Pattern.MatchString(p.SHA256) {
+		if !isSHA256(p.SHA256) {
 			wrong = append(wrong, dcm.FieldError{Field: field("sha256"), Message: "must be 64 lower-case hex digits"})
 		}
 	}
@@ -267,7 +273,7 @@ func checkComplete(r dcm.BackupComplete) error {
 		wrong = append(wrong, dcm.FieldError{Field: "size", Message: "must be the size in bytes"})
 	}
 	for field, sum := range map[string]string{"sha256": r.SHA256, "partsSha256": r.PartsSHA256} {
-		if !sha256Pattern.MatchString(sum) {
+		if !isSHA256(sum) {
 			wrong = append(wrong, dcm.FieldError{Field: field, Message: "must be 64 lower-case hex digits"})
 		}
 	}

@@ -148,6 +148,11 @@ func (l *Launcher) publish(ctx context.Context, p plan, s dcm.Server) ([]string,
 		return nil, nil
 	}
 	ids, err := l.DNS.Publish(ctx, p.zone, records)
+	if dcm.KindOf(err) == dcm.KindUnavailable && ctx.Err() == nil {
+		// Once more: what was published by a try whose answer was lost, is
+		// found and adopted.
+		ids, err = l.DNS.Publish(ctx, p.zone, records)
+	}
 	if err != nil {
 		return nil, outsideError("the DNS service", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -47,7 +48,6 @@ var agentBinary = sync.OnceValues(func() (string, error) {
 	agentDirectory.Store(&dir)
 	path := filepath.Join(dir, "dcm-agent")
 	cmd := exec.Command("go", "build", "-o", path, "../../cloudinit/agent")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the agent: %w: %s", err, out)
 	}
@@ -86,6 +86,7 @@ func mustStartSystem(t *testing.T, o systemOptions) *system {
 	stack, err := local.Start(t.Context(), local.Options{
 		Template: "../../template.yaml", AgentBinary: o.agent, Dir: t.TempDir(), HeartbeatInterval: o.heartbeat,
 		Environment: o.environment, FunctionOutput: &lockedBuffer{b: &log},
+		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Functions: func(name string, getenv func(string) string, clock dcm.Clock, output io.Writer) (lambda.Handler, error) {
 			s.getenv = getenv
 			return registry.Function(name, getenv, clock, output)

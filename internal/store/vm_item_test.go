@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"reflect"
 	"strings"
@@ -26,14 +27,17 @@ func TestAnyVMRoundTrips(t *testing.T) {
 	_, err := s.Tenant("acme").SetQuotas(t.Context(), dcm.Quotas{MaxConcurrentVMs: 1 << 30}, dcm.Quotas{}, storetest.Start())
 	must(t, err)
 	ownAccounts(t, s.Tenant("acme"), "ovh")
-	tried := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		i := someIntent()
 		i.VM, i.Idempotency = arbitraryVM(rt), nil
-		// Counted, not drawn: drawn ones meet again and again, above all while
-		// rapid looks for a smaller failure.
-		tried++
-		i.VM.ID, i.Workspace.ID = dcm.VMID("vm-"+counted(tried)), dcm.WorkspaceID("ws-"+counted(tried))
+		// Not drawn: while rapid looks for a smaller failure, none may be taken.
+		var err error
+		if i.VM.ID, err = dcm.NewVMID(rand.Reader); err != nil {
+			rt.Fatal(err)
+		}
+		if i.Workspace.ID, err = dcm.NewWorkspaceID(rand.Reader); err != nil {
+			rt.Fatal(err)
+		}
 		i.VM.WorkspaceID, i.Workspace.ActiveVM = i.Workspace.ID, i.VM.ID
 		i.Workspace.StorageID = i.VM.StorageID
 		if err := s.Tenant("acme").CreateVM(t.Context(), i); err != nil {
@@ -49,16 +53,6 @@ func TestAnyVMRoundTrips(t *testing.T) {
 			rt.Fatalf("got\n%s\nwant\n%s", g, w)
 		}
 	})
-}
-
-// counted is n in ten letters.
-func counted(n int) string {
-	text := []byte("aaaaaaaaaa")
-	for at := len(text) - 1; n > 0; at-- {
-		text[at] += byte(n % 26)
-		n /= 26
-	}
-	return string(text)
 }
 
 func arbitraryVM(rt *rapid.T) dcm.VM {

@@ -15,12 +15,14 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
-// The tokens of the only VM.
+// VM is the only VM.
+const VM dcm.VMID = "vm-abcdefghij"
+
+// The VM's secrets.
 const (
-	VM             dcm.VMID = "vm-abcdefghij"
-	BootstrapToken          = "bootstrap-token"
-	FirstVMToken            = "vm-token-1"
-	Password                = "terminal-password"
+	BootstrapToken = "bootstrap-token"
+	FirstVMToken   = "vm-token-1"
+	Password       = "terminal-password"
 )
 
 // Plane is the control plane. Its exported fields are set before the agent

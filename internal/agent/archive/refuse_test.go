@@ -150,7 +150,10 @@ func TestRestoreOfATornArchiveFails(t *testing.T) {
 
 // FuzzRestore restores arbitrary bytes and looks for anything outside.
 func FuzzRestore(f *testing.F) {
-	for _, b := range evil(f) {
+	for name, b := range evil(f) {
+		if strings.Contains(name, "deeper") {
+			continue // its mutations would make thousands of directories each
+		}
 		f.Add(b, true)
 		f.Add(b, false)
 	}

@@ -12,7 +12,7 @@ import (
 // terminal emulator's. Without those everything compiles, and the page says
 // what is missing.
 //
-//go:embed web/page web/assets
+//go:embed web/page all:web/assets
 var web embed.FS
 
 // emulatorFiles are the fetched files the page can't do without.

@@ -12,16 +12,18 @@ import (
 const endGrace = 5 * time.Second
 
 // end asks every process that list finds to end, and kills what is left after
-// the grace. It returns when list finds none.
+// the grace. It returns when list finds none, twice: a process that was just
+// being made could have been missed once.
 func end(ctx context.Context, list func() ([]int, error)) error {
-	started := time.Now()
-	for round := 0; ; round++ {
+	started, none := time.Now(), 0
+	for round := 0; none < 2; round++ {
 		pids, err := list()
 		if err != nil {
 			return fmt.Errorf("list the workspace's processes: %w", err)
 		}
-		if len(pids) == 0 {
-			return nil
+		none++
+		if len(pids) > 0 {
+			none = 0
 		}
 		switch {
 		case time.Since(started) > 2*endGrace:
@@ -39,6 +41,7 @@ func end(ctx context.Context, list func() ([]int, error)) error {
 			return ctx.Err()
 		}
 	}
+	return nil
 }
 
 func signal(pids []int, signals ...syscall.Signal) {

@@ -17,7 +17,7 @@ import (
 func userData(a *app.App) func(context.Context, lifecycle.Boot) (dcm.Secret, error) {
 	store := objects.Storage(a)
 	return func(ctx context.Context, b lifecycle.Boot) (dcm.Secret, error) {
-		o := cloudinit.Options{Agent: b.Agent, SSHPublicKey: b.SSHPublicKey}
+		o := cloudinit.Options{Agent: b.Agent, SSHPublicKey: b.SSHPublicKey, Devcontainers: a.Config.Runtime == "devcontainer"}
 		architectures := make([]string, 0, len(a.Config.AgentSHA256))
 		for arch := range a.Config.AgentSHA256 {
 			architectures = append(architectures, arch)

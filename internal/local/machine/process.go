@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -8,6 +9,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // marker is the environment variable by which a server's processes are found,
@@ -54,21 +56,41 @@ func (s *starter) start(command []string, v *server, environment ...string) (*pr
 	defer log.Close()
 	// A port of before would lead elsewhere by now.
 	_ = os.Remove(v.portFile())
-	cmd := exec.Command(command[0], command[1:]...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = v.root(), log, log
-	cmd.Env = append(surroundings(v), environment...)
-	cmd.SysProcAttr = processAttributes()
-	p := &process{cmd: cmd, mark: v.dir, done: make(chan struct{})}
-	started := make(chan error)
-	s.work <- func() { started <- cmd.Start() }
-	if err := <-started; err != nil {
+	environment = append(surroundings(v), environment...)
+	cmd, err := s.startWhenNotBusy(func() *exec.Cmd {
+		cmd := exec.Command(command[0], command[1:]...)
+		cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.Env = v.root(), log, log, environment
+		cmd.SysProcAttr = processAttributes()
+		return cmd
+	})
+	if err != nil {
 		return nil, fmt.Errorf("start the agent: %w", err)
 	}
+	p := &process{cmd: cmd, mark: v.dir, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
 		_ = cmd.Wait() // how it ended is in its log
 	}()
 	return p, nil
+}
+
+// startWhenNotBusy starts a program that was written a moment ago. A process
+// that is forked anywhere in this one while the program is written holds it
+// open for as long as it takes to call exec, and until then nobody can run it.
+func (s *starter) startWhenNotBusy(command func() *exec.Cmd) (*exec.Cmd, error) {
+	for attempt := 1; ; attempt++ {
+		cmd := command()
+		started := make(chan error)
+		s.work <- func() { started <- cmd.Start() }
+		err := <-started
+		if err == nil {
+			return cmd, nil
+		}
+		if !errors.Is(err, syscall.ETXTBSY) || attempt == 100 {
+			return nil, err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 // surroundings is the environment that a server's processes begin with.

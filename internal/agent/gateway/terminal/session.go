@@ -11,7 +11,7 @@ const (
 	// patience is how long the shell's output waits for a client that has just
 	// shown progress. A page that is hidden, stuck or cut off shows none, and
 	// is not waited for.
-	patience = 250 * time.Millisecond
+	patience = time.Second
 )
 
 // session is one shell and what it printed.

@@ -275,7 +275,7 @@ func TestSessions(t *testing.T) {
 		shell := v.pid("echo pid=$$\r")
 		kept := w.mustCreate(t, usual).ID
 		v = w.attach(t, kept, 0)
-		nohup := v.pid("nohup sleep 1000 >/dev/null 2>&1 & echo pid=$!\r")
+		nohup := v.pid(`sh -c 'trap "" HUP; echo pid=$$; exec sleep 1000' &` + "\r") // as nohup does
 		w.End(kept)
 		if gone(nohup) {
 			t.Error("nohup did not outlive its terminal")
@@ -303,4 +303,3 @@ func (v *viewer) pid(command string) int {
 	}
 	return pid
 }
-

@@ -29,6 +29,7 @@ const browser = await chromium.launchPersistentContext(profile, {
   ],
 });
 const complaints = [];
+const prompt = /[$#%>❯]$/;
 
 try {
   const page = await browser.newPage();
@@ -61,7 +62,7 @@ async function logIn(page) {
 async function openTerminal(page) {
   await page.waitForSelector(".screen.shown .xterm-rows", { timeout: 120_000 });
   await page.waitForSelector('#connection[data-state="good"]');
-  await shows(page, /[$#%>❯]\s*$/m);
+  await shows(page, prompt);
 }
 
 // run types a command and waits until its output shows wanted.
@@ -92,6 +93,7 @@ async function openPort(page) {
   }
   await other.close();
   await page.keyboard.press("Control+c");
+  await shows(page, prompt);
 }
 
 // shows waits until the terminal's screen matches a text or expression.

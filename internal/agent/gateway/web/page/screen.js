@@ -88,10 +88,16 @@ export class Screen {
       const replayed = this.shown < this.replayEnd && upTo >= this.replayEnd;
       this.shown = upTo;
       if (replayed) this.takeOver();
-      if (upTo - this.acked < ackEvery && upTo !== this.replayEnd) return;
-      this.acked = upTo;
-      this.connection.command({ type: "ack", offset: upTo });
+      if (upTo - this.acked >= ackEvery || replayed) this.ack();
     });
+  }
+
+  // ack lets the session send more. A page nobody looks at shows things slowly,
+  // and must not slow the shell down: it does not ask for more.
+  ack() {
+    if (document.hidden || this.acked === this.shown) return;
+    this.acked = this.shown;
+    this.connection.command({ type: "ack", offset: this.shown });
   }
 
   // Events, by their type.
@@ -111,6 +117,7 @@ export class Screen {
 
   // takeOver gives the terminal this screen's size, if it is looked at.
   takeOver() {
+    this.ack();
     if (document.hidden || !this.isShown || this.shown < this.replayEnd) return;
     this.fit({ force: this.repaint, repaint: this.repaint });
     this.repaint = false;

@@ -20,7 +20,7 @@ export async function watchStatus({ ready, reached }) {
     const status = await readStatus();
     reached(status !== null, Boolean(status?.problem) && status.phase !== "ready");
     if (status) {
-      showNotice(isReady || status.phase === "ready" ? status.problem?.message : "");
+      showNotice(isReady || status.phase === "ready" ? [status.message, status.problem?.message].filter(Boolean).join("\n") : "");
       if (status.phase === "ready" && !isReady) {
         isReady = true;
         element("boot").hidden = true;
