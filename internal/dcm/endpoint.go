@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // maxEndpointBytes bounds an endpoint: the longest host name, a port and a
@@ -15,8 +16,8 @@ import (
 const maxEndpointBytes = 300
 
 var (
-	endpointPath  = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?$`)
-	bucketPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	endpointPath  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?$`) })
+	bucketPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`) })
 
 	errLocalAddress = errors.New("must not name a private or local address")
 	errHostName     = errors.New("has an invalid host name")
@@ -54,7 +55,7 @@ func CheckEndpoint(raw string, allowPrivate bool) error {
 		return errors.New("must begin with https://")
 	case u.User != nil || strings.Contains(u.Host, "@"):
 		return errors.New("must not contain credentials")
-	case !endpointPath.MatchString(u.Path):
+	case !endpointPath().MatchString(u.Path):
 		return errors.New("has an invalid path")
 	}
 	if err := checkPort(u); err != nil {
@@ -86,7 +87,7 @@ func checkEndpointHost(host string, bracketed, allowPrivate bool) error {
 		}
 		return CheckAddress(ip, allowPrivate)
 	}
-	if len(host) > 253 || !hostPattern.MatchString(host) {
+	if !isHostname(host) {
 		return errHostName
 	}
 	last := host[strings.LastIndexByte(host, '.')+1:]
@@ -187,7 +188,7 @@ func CheckBucketName(name string) error {
 	switch {
 	case name == "":
 		return errors.New("is required")
-	case !bucketPattern.MatchString(name) || strings.Contains(name, ".."):
+	case !bucketPattern().MatchString(name) || strings.Contains(name, ".."):
 		return errors.New("must be 3 to 63 lower-case letters, digits, dots and hyphens")
 	}
 	return nil

@@ -3,16 +3,17 @@ package dcm
 import (
 	"fmt"
 	"regexp"
+	"sync"
 	"time"
 )
 
 // Month is a calendar month in UTC: "2026-11".
 type Month string
 
-var monthPattern = regexp.MustCompile(`^[0-9]{4}-(0[1-9]|1[0-2])$`)
+var monthPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]{4}-(0[1-9]|1[0-2])$`) })
 
 // Valid reports whether m is a month.
-func (m Month) Valid() bool { return monthPattern.MatchString(string(m)) }
+func (m Month) Valid() bool { return monthPattern().MatchString(string(m)) }
 
 // MonthOf returns the month of t.
 func MonthOf(t time.Time) Month { return Month(t.UTC().Format("2006-01")) }
