@@ -36,9 +36,11 @@ func AdminQuotasPut(s quotaSetter, p TenantPresenter) httpapi.Endpoint {
 			if err != nil {
 				return httpapi.Response{}, err
 			}
-			return httpapi.JSON(http.StatusOK, TenantQuotas{
+			response := httpapi.JSON(http.StatusOK, TenantQuotas{
 				ID: tenant.ID, Quotas: viewQuotas(tenant.Quotas), Usage: p.glance(tenant),
-			}), nil
+			})
+			response.Tenant = tenant.ID
+			return response, nil
 		},
 	}
 }

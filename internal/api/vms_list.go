@@ -51,7 +51,6 @@ func vmQuery(q url.Values) (dcm.VMQuery, error) {
 	wrong := unknownParameters(q, "status", "workspaceId", "limit", "cursor")
 	out := dcm.VMQuery{
 		Status: dcm.Status(q.Get("status")), Workspace: dcm.WorkspaceID(q.Get("workspaceId")),
-		Limit: defaultPage, Cursor: q.Get("cursor"),
 	}
 	if q.Has("status") && !out.Status.Valid() {
 		wrong = append(wrong, dcm.FieldError{Field: "status", Message: "must be creating, running, stopping or stopped"})
@@ -59,17 +58,25 @@ func vmQuery(q url.Values) (dcm.VMQuery, error) {
 	if q.Has("workspaceId") && !out.Workspace.Valid() {
 		wrong = append(wrong, dcm.FieldError{Field: "workspaceId", Message: "is not a workspace id"})
 	}
+	var more []dcm.FieldError
+	out.Limit, out.Cursor, more = pageParameters(q)
+	return out, dcm.InvalidFields(append(wrong, more...)...)
+}
+
+// pageParameters are what every list takes.
+func pageParameters(q url.Values) (limit int, cursor string, wrong []dcm.FieldError) {
+	limit, cursor = defaultPage, q.Get("cursor")
 	if q.Has("limit") {
 		n, err := strconv.Atoi(q.Get("limit"))
 		if err != nil || n < 1 || n > maxPage {
 			wrong = append(wrong, dcm.FieldError{Field: "limit", Message: "must be between 1 and 100"})
 		}
-		out.Limit = n
+		limit = n
 	}
-	if len(out.Cursor) > maxCursor || q.Has("cursor") && out.Cursor == "" {
+	if len(cursor) > maxCursor || q.Has("cursor") && cursor == "" {
 		wrong = append(wrong, dcm.FieldError{Field: "cursor", Message: "is not a cursor of this list"})
 	}
-	return out, dcm.InvalidFields(wrong...)
+	return limit, cursor, wrong
 }
 
 // unknownParameters names what a route does not take, and what is given twice.

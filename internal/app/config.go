@@ -37,9 +37,11 @@ type Config struct {
 	DefaultPermissions []dcm.Permission
 	Quotas             dcm.Quotas
 
-	DefaultProvider       string
-	Sizes                 dcm.SizeCatalogue
-	ServerImage           string
+	DefaultProvider string
+	Sizes           dcm.SizeCatalogue
+	ServerImage     string
+	// Currency is what the providers' prices are in.
+	Currency              string
 	AllowFileRepositories bool
 	// AllowPrivateEndpoints admits tenants' storage on private addresses.
 	AllowPrivateEndpoints bool
@@ -94,6 +96,7 @@ func ReadConfig(getenv func(string) string) (Config, error) {
 
 		DefaultProvider:       e.or("DEFAULT_PROVIDER", "hetzner"),
 		ServerImage:           e.or("SERVER_IMAGE", "ubuntu-24.04"),
+		Currency:              e.or("CURRENCY", "EUR"),
 		AllowFileRepositories: getenv("ALLOW_FILE_REPOSITORIES") == "true",
 		AllowPrivateEndpoints: getenv("ALLOW_PRIVATE_ENDPOINTS") == "true",
 
@@ -125,6 +128,9 @@ func ReadConfig(getenv func(string) string) (Config, error) {
 	if c.Installation != "" && !dcm.TenantID(c.Installation).Valid() {
 		// It is part of labels and of DNS comments, which bound it.
 		e.wrong("INSTALLATION must be a DNS label of at most 32 characters")
+	}
+	if len(c.Currency) != 3 || strings.ToUpper(c.Currency) != c.Currency {
+		e.wrong("CURRENCY must be a code of three letters, such as EUR")
 	}
 	if !slices.Contains([]string{"devcontainer", "host"}, c.Runtime) {
 		e.wrong("VM_RUNTIME must be devcontainer or host")

@@ -17,6 +17,16 @@ func TenantPut(a *App) (lambda.Handler, error) {
 	return a.Endpoint(api.TenantPut(a.profiles(), a.tenantPresenter())), nil
 }
 
+// TenantUsage builds tenant-usage.
+func TenantUsage(a *App) (lambda.Handler, error) {
+	return a.Endpoint(api.TenantUsage(a.Store(), a.Clock, a.Config.Currency)), nil
+}
+
+// TenantEvents builds tenant-events.
+func TenantEvents(a *App) (lambda.Handler, error) {
+	return a.Endpoint(api.TenantEvents(a.Store())), nil
+}
+
 // AdminQuotasPut builds admin-quotas-put.
 func AdminQuotasPut(a *App) (lambda.Handler, error) {
 	return a.Endpoint(api.AdminQuotasPut(a.profiles(), a.tenantPresenter())), nil

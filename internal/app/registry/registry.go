@@ -29,7 +29,10 @@ func Builders() map[string]app.Build {
 		"vms-backup-parts":       objects.VmsBackupParts,
 		"vms-backup-complete":    objects.VmsBackupComplete,
 		"vms-cleanup":            cloud.VmsCleanup,
+		"workspaces-list":        app.WorkspacesList,
 		"workspaces-get":         app.WorkspacesGet,
+		"workspaces-delete":      app.WorkspacesDelete,
+		"workspaces-rotate-key":  objects.WorkspacesRotateKey,
 		"tenant-get":             app.TenantGet,
 		"tenant-put":             app.TenantPut,
 		"tenant-provider-add":    cloud.TenantProviderAdd,
@@ -38,8 +41,11 @@ func Builders() map[string]app.Build {
 		"tenant-dns-reset":       app.TenantDNSReset,
 		"tenant-storage-set":     objects.TenantStorageSet,
 		"tenant-storage-reset":   app.TenantStorageReset,
+		"tenant-usage":           app.TenantUsage,
+		"tenant-events":          app.TenantEvents,
 		"admin-quotas-put":       app.AdminQuotasPut,
 		"sweep-vms":              cloud.SweepVMs,
+		"sweep-keys":             objects.SweepKeys,
 	}
 }
 
