@@ -36,3 +36,14 @@ func (s *Stack) AddBucket(name string, versioned bool, keyID string, secret dcm.
 
 // RevokeAccessKey makes an access key work no more.
 func (s *Stack) RevokeAccessKey(keyID string) { s.services.s3.RemoveKey(keyID) }
+
+// BucketKeys lists the keys of a bucket's objects.
+func (s *Stack) BucketKeys(bucket string) []string {
+	keys := []string{}
+	for _, o := range s.services.s3.Objects() {
+		if o.Bucket == bucket {
+			keys = append(keys, o.Key)
+		}
+	}
+	return keys
+}
