@@ -77,9 +77,9 @@ func releaser(a *app.App, accounts dcm.Accounts) *lifecycle.Releaser {
 
 func providers(a *app.App) map[string]dcm.Provider {
 	return map[string]dcm.Provider{
-		hetzner.Name: hetzner.New(hetzner.Options{
+		hetzner.Name: rememberCatalogue(hetzner.New(hetzner.Options{
 			Endpoint: a.Config.Endpoints.Hetzner, Application: application,
-		}),
+		}), a.Clock),
 	}
 }
 
