@@ -45,9 +45,10 @@ type Index struct {
 //
 // Both indexes are sparse. "due" holds what needs attention at dueAt, and only
 // keys, since whoever acts re-reads the item. "byCreated" makes a list newest
-// first in one query, though ids are random: it holds a tenant's VMs under
-// listKey, ordered by createdAt, whole, so that a page is one call. A local
-// index would be as good, but would limit a tenant to 10 GB.
+// first in one query, though ids are random: it holds a tenant's VMs and its
+// workspaces, each kind under its listKey, ordered by createdAt, whole, so that
+// a page is one call. A local index would be as good, but would limit a tenant
+// to 10 GB.
 func TableSchema() Schema {
 	return Schema{
 		Attributes: map[string]string{

@@ -18,18 +18,18 @@ import (
 //
 // The SDK tries again after an answer that was lost. If the first try did its
 // work, the second fails on it: a running VM can't become running. So every
-// update leaves an id of its own in the item, and a refusal by an item with
+// update with a condition leaves an id of its own in the item, and a refusal by an item with
 // our own id is our success. (If somebody else wrote in between as well, it is
 // reported as a lost race: the item has changed, and the caller must look.)
 func (t *tenantStore) update(
 	ctx context.Context, k key, condition *expression.ConditionBuilder, update expression.UpdateBuilder,
 ) (item map[string]types.AttributeValue, won bool, err error) {
-	writeID := rand.Text()
-	b := expression.NewBuilder().WithUpdate(update.Set(expression.Name(attrWriteID), expression.Value(writeID)))
+	b, writeID := expression.NewBuilder(), rand.Text()
 	if condition != nil {
 		b = b.WithCondition(*condition)
+		update = update.Set(expression.Name(attrWriteID), expression.Value(writeID))
 	}
-	e, err := b.Build()
+	e, err := b.WithUpdate(update).Build()
 	if err != nil {
 		return nil, false, fmt.Errorf("build expression: %w", err)
 	}

@@ -89,6 +89,32 @@ func (s *subject) end(t *testing.T, vm dcm.VM) {
 	must(t, s.Tenant(vm.TenantID).FinishVM(t.Context(), dcm.Finish{VM: vm.ID, Workspace: vm.WorkspaceID, At: s.clock.Now()}))
 }
 
+// finishOf ends a stopping VM's record, at what the clock shows.
+func (s *subject) finishOf(vm dcm.VM, used ...dcm.Usage) dcm.Finish {
+	return dcm.Finish{
+		VM: vm.ID, Workspace: vm.WorkspaceID, At: s.clock.Now(),
+		Provider: vm.Provider, AccountID: vm.AccountID, Reserved: vm.Reserved, Usage: used,
+	}
+}
+
+// settle stops the VM and finishes it with what it used.
+func (s *subject) settle(t *testing.T, vm dcm.VM, used ...dcm.Usage) {
+	t.Helper()
+	s.stop(t, vm)
+	must(t, s.Tenant(vm.TenantID).FinishVM(t.Context(), s.finishOf(vm, used...)))
+}
+
+// resumption is a launch of a new VM in the workspace of one that ended.
+func (s *subject) resumption(t *testing.T, vm dcm.VM) dcm.Intent {
+	t.Helper()
+	i := s.intent(t, vm.TenantID)
+	i.Workspace = s.workspace(t, vm)
+	i.Workspace.ActiveVM, i.Workspace.UpdatedAt = i.VM.ID, s.clock.Now()
+	i.NewWorkspace, i.VM.WorkspaceID, i.VM.StorageID = false, vm.WorkspaceID, i.Workspace.StorageID
+	i.VM.Restore, i.VM.Generation = i.Workspace.Backup, i.Workspace.Generation
+	return i
+}
+
 func (s *subject) vm(t *testing.T, vm dcm.VM) dcm.VM {
 	t.Helper()
 	got, err := s.Tenant(vm.TenantID).VM(t.Context(), vm.ID)
