@@ -15,12 +15,15 @@ import (
 type Endpoint struct {
 	// Name is the function's name, "vms-create".
 	Name string
-	// Permission is what a caller needs. Exactly one of Permission and
-	// Audience is set.
+	// Permission is what a caller needs. Exactly one of Permission, Audience
+	// and Public is set.
 	Permission dcm.Permission
 	// Audience makes this a VM's route: the caller is the VM named in the
 	// path, and proves it by a token of this audience.
 	Audience dcm.Audience
+	// Public lets everyone call, whoever they are: for what tells nothing
+	// about anybody. The gateway has no authorizer there either.
+	Public bool
 	// Audit names what a call changes, such as "vms/vm-k3j9x2m4qa": its result
 	// goes to the tenant's audit log. nil for an endpoint that changes nothing.
 	Audit func(r *Request) (resource string)
@@ -55,7 +58,7 @@ type Request struct {
 	SourceIP  string
 }
 
-// Response is an answer. Body is marshalled as JSON.
+// Response is an answer. Body is marshalled as JSON, unless it is a Content.
 type Response struct {
 	Status  int
 	Headers map[string]string
@@ -69,6 +72,13 @@ type Response struct {
 	// Resource is what a call turned out to change, for the audit log; "" for
 	// what Endpoint.Audit said.
 	Resource string
+}
+
+// Content is a body that is sent as it is.
+type Content struct {
+	// Type is its media type.
+	Type string
+	Text string
 }
 
 // JSON answers with a status and a body.

@@ -113,7 +113,10 @@ func (r *Request) read(event events.APIGatewayV2HTTPRequest) (err error) {
 
 // authorise finds out who is calling and whether they may.
 func authorise(ctx context.Context, e Endpoint, o Options, event events.APIGatewayV2HTTPRequest, r *Request) error {
-	if e.Audience != "" {
+	switch {
+	case e.Public:
+		return nil
+	case e.Audience != "":
 		return authoriseVM(ctx, e, o, r)
 	}
 	var claims map[string]string
@@ -156,15 +159,19 @@ func authoriseVM(ctx context.Context, e Endpoint, o Options, r *Request) error {
 var errBadToken = dcm.Errorf(dcm.CodeUnauthenticated, "the token is missing, not valid, expired, or not for this")
 
 func encode(r Response, requestID string) (events.APIGatewayV2HTTPResponse, error) {
-	body, err := json.Marshal(r.Body)
-	if err != nil {
-		return events.APIGatewayV2HTTPResponse{}, fmt.Errorf("encode the answer: %w", err)
+	content, ready := r.Body.(Content)
+	if !ready {
+		body, err := json.Marshal(r.Body)
+		if err != nil {
+			return events.APIGatewayV2HTTPResponse{}, fmt.Errorf("encode the answer: %w", err)
+		}
+		content = Content{Type: "application/json", Text: string(body)}
 	}
-	headers := standardHeaders("application/json", requestID)
+	headers := standardHeaders(content.Type, requestID)
 	for name, value := range r.Headers {
 		headers[name] = value
 	}
-	return events.APIGatewayV2HTTPResponse{StatusCode: r.Status, Headers: headers, Body: string(body)}, nil
+	return events.APIGatewayV2HTTPResponse{StatusCode: r.Status, Headers: headers, Body: content.Text}, nil
 }
 
 func problemResponse(p Problem) events.APIGatewayV2HTTPResponse {

@@ -166,6 +166,26 @@ func TestSingleTenantNeedsNoClaim(t *testing.T) {
 	}
 }
 
+func TestPublicEndpointsServeEveryone(t *testing.T) {
+	t.Parallel()
+	h := newHarness()
+	e := httpapi.Endpoint{Name: "docs-get", Public: true, Handle: func(_ context.Context, r *httpapi.Request) (httpapi.Response, error) {
+		if r.Principal.Tenant != "" || r.Principal.User != "" {
+			t.Errorf("principal %+v", r.Principal)
+		}
+		return httpapi.Response{
+			Status: 200, Headers: map[string]string{"cache-control": "public"},
+			Body: httpapi.Content{Type: "text/html; charset=utf-8", Text: "<p>"},
+		}, nil
+	}}
+	for _, claims := range []map[string]string{nil, {}, reader} {
+		out, _ := h.call(t, e, event(claims))
+		if out.StatusCode != 200 || out.Body != "<p>" || out.Headers["content-type"] != "text/html; charset=utf-8" || out.Headers["cache-control"] != "public" {
+			t.Errorf("answer %+v", out)
+		}
+	}
+}
+
 func TestBodyBounds(t *testing.T) {
 	t.Parallel()
 	h := newHarness()
