@@ -1,10 +1,7 @@
 package api_test
 
 import (
-	"encoding/json"
-	"fmt"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
@@ -24,21 +21,6 @@ func (w *world) zones() map[string][]string {
 		}
 	}
 	return names
-}
-
-// withoutEvents is the table but for the audit log, which notes refusals too.
-func withoutEvents(t *testing.T, dump []byte) string {
-	t.Helper()
-	var items []map[string]any
-	if err := json.Unmarshal(dump, &items); err != nil {
-		t.Fatal(err)
-	}
-	items = slices.DeleteFunc(items, func(i map[string]any) bool { return strings.Contains(fmt.Sprint(i["SK"]), "EVENT#") })
-	raw, err := json.Marshal(items)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(raw)
 }
 
 func TestHostnamePatterns(t *testing.T) {
