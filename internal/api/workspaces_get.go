@@ -19,8 +19,20 @@ type Workspace struct {
 	Generation int64           `json:"generation"`
 	KeyVersion int             `json:"keyVersion"`
 	Backup     *Backup         `json:"backup"`
-	CreatedAt  time.Time       `json:"createdAt"`
-	UpdatedAt  time.Time       `json:"updatedAt"`
+	// Storage is where backups go: "platform" or "custom".
+	Storage string `json:"storage"`
+	// Task is what is still to be done to the workspace; null for nothing.
+	Task      *WorkspaceTask `json:"task"`
+	CreatedAt time.Time      `json:"createdAt"`
+	UpdatedAt time.Time      `json:"updatedAt"`
+}
+
+// WorkspaceTask is what is still to be done to a workspace: "rotate", "move" or
+// "delete", since it was ordered, and why the last attempt failed, if it did.
+type WorkspaceTask struct {
+	Kind    dcm.TaskKind `json:"kind"`
+	Since   time.Time    `json:"since"`
+	Problem *dcm.Problem `json:"problem"`
 }
 
 // Backup is a workspace's newest verified backup. Size is in bytes, SHA256 in
@@ -41,9 +53,9 @@ func WorkspacesGet(store dcm.Store) httpapi.Endpoint {
 		Name:       "workspaces-get",
 		Permission: dcm.PermissionWorkspacesRead,
 		Handle: func(ctx context.Context, r *httpapi.Request) (httpapi.Response, error) {
-			id := dcm.WorkspaceID(r.Path["id"])
-			if !id.Valid() {
-				return httpapi.Response{}, errNoWorkspace
+			id, err := workspaceID(r)
+			if err != nil {
+				return httpapi.Response{}, err
 			}
 			w, err := store.Tenant(r.Principal.Tenant).Workspace(ctx, id)
 			if err != nil {
@@ -54,11 +66,27 @@ func WorkspacesGet(store dcm.Store) httpapi.Endpoint {
 	}
 }
 
+// workspaceID is the workspace in the path. An id that can't exist answers as
+// one that doesn't.
+func workspaceID(r *httpapi.Request) (dcm.WorkspaceID, error) {
+	id := dcm.WorkspaceID(r.Path["id"])
+	if !id.Valid() {
+		return "", errNoWorkspace
+	}
+	return id, nil
+}
+
 func viewWorkspace(w dcm.Workspace) Workspace {
 	v := Workspace{
 		ID: w.ID, TenantID: w.TenantID, RepoURL: w.RepoURL, Branch: optional(w.Branch),
 		ActiveVMID: optional(string(w.ActiveVM)), Generation: w.Generation, KeyVersion: w.KeyVersion,
-		CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt,
+		Storage: "platform", CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt,
+	}
+	if w.StorageID != dcm.PlatformAccount {
+		v.Storage = "custom"
+	}
+	if t := w.Task; t != nil {
+		v.Task = &WorkspaceTask{Kind: t.Kind, Since: t.Since, Problem: t.Problem}
 	}
 	if b := w.Backup; b != nil {
 		v.Backup = &Backup{

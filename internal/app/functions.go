@@ -22,6 +22,16 @@ func WorkspacesGet(a *App) (lambda.Handler, error) {
 	return a.Endpoint(api.WorkspacesGet(a.Store())), nil
 }
 
+// WorkspacesList builds workspaces-list.
+func WorkspacesList(a *App) (lambda.Handler, error) {
+	return a.Endpoint(api.WorkspacesList(a.Store())), nil
+}
+
+// WorkspacesDelete builds workspaces-delete.
+func WorkspacesDelete(a *App) (lambda.Handler, error) {
+	return a.Endpoint(api.WorkspacesDelete(&lifecycle.Workspaces{Common: a.Common()})), nil
+}
+
 // VmsHeartbeat builds vms-heartbeat.
 func VmsHeartbeat(a *App) (lambda.Handler, error) {
 	return a.Endpoint(api.VmsHeartbeat(&lifecycle.Heart{Common: a.Common(), Tokens: a.Tokens()})), nil

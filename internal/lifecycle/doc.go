@@ -1,10 +1,11 @@
 // Package lifecycle is what happens to a VM, a file for each phase: launch,
-// bootstrap, heartbeat, backup, stop and release.
+// bootstrap, heartbeat, backup, stop and release; and what happens to a
+// workspace that no VM holds: new keys, other storages, deletion.
 //
 // Two rules hold throughout. Intent comes before effect: the record that says
 // what is about to exist is written before anything outside is asked for it,
 // so that a crash leaves a record to clean up and never a server without one.
-// And release is the only code that deletes.
+// And release is the only code that deletes a VM.
 package lifecycle
 
 import (

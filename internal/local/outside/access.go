@@ -1,7 +1,10 @@
 package outside
 
 import (
+	"bytes"
 	"encoding/json"
+	"encoding/xml"
+	"io"
 	"net/http"
 	"strings"
 
@@ -108,10 +111,39 @@ func s3Access(r *http.Request, _ []byte) []sam.Access {
 	case "ListObjectVersions":
 		a.Action, a.Resource = "s3:ListBucketVersions", "arn:aws:s3:::"+bucket
 		a.Context = map[string][]string{"s3:prefix": {r.URL.Query().Get("prefix")}}
+	case "ListMultipartUploads":
+		a.Action, a.Resource = "s3:ListBucketMultipartUploads", "arn:aws:s3:::"+bucket
+		a.Context = map[string][]string{"s3:prefix": {r.URL.Query().Get("prefix")}}
+	case "DeleteObjects":
+		return deletions(r, object)
+	case "DeleteObject":
+		a.Action = "s3:DeleteObject"
+		if r.URL.Query().Has("versionId") {
+			a.Action = "s3:DeleteObjectVersion"
+		}
 	default:
 		a.Action = "s3:" + operation
 	}
 	return []sam.Access{a}
+}
+
+// deletions: a batch needs the permission of each of its deletions.
+func deletions(r *http.Request, bucket string) []sam.Access {
+	body, _ := io.ReadAll(r.Body) // a broken body shows where it is parsed
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	var q struct {
+		Object []struct{ Key, VersionId string }
+	}
+	_ = xml.Unmarshal(body, &q) // as above
+	var all []sam.Access
+	for _, o := range q.Object {
+		a := sam.Access{Action: "s3:DeleteObject", Resource: strings.TrimSuffix(bucket, "/") + "/" + o.Key}
+		if o.VersionId != "" {
+			a.Action = "s3:DeleteObjectVersion"
+		}
+		all = append(all, a)
+	}
+	return all
 }
 
 func operationOf(r *http.Request) string {

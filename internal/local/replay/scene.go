@@ -68,6 +68,10 @@ func (s *scene) make(ctx context.Context, name string) error {
 		return s.after(ctx, name, "vm.token", "vms-heartbeat")
 	case "vm.stoppingToken":
 		return s.after(ctx, name, "vm.runningToken", "vms-delete")
+	case "vm.freeWorkspaceId":
+		return s.free(ctx)
+	case "workspace.doomed":
+		return s.step(ctx, "workspaces-delete", map[string]string{"id": name})
 	case "backup.id":
 		return s.step(ctx, "vms-backup-start", map[string]string{"backupId": name})
 	case "backup.size", "backup.sha256", "backup.partsSha256":
@@ -75,6 +79,10 @@ func (s *scene) make(ctx context.Context, name string) error {
 		return nil
 	case "backup.uploadedSize":
 		return s.upload(ctx)
+	case "provider.name":
+		return s.step(ctx, "tenant-provider-add", map[string]string{"type": name})
+	case "storage.endpoint":
+		s.values[name] = s.player.StorageEndpoint
 	}
 	return nil
 }
@@ -91,6 +99,16 @@ func (s *scene) after(ctx context.Context, name, token, function string) error {
 	}
 	s.values[name] = value
 	return nil
+}
+
+// free ends the VM that holds the workspace: one that never ran goes at once.
+func (s *scene) free(ctx context.Context) error {
+	id, err := s.value(ctx, "vm.workspaceId")
+	if err != nil {
+		return err
+	}
+	s.values["vm.freeWorkspaceId"] = id
+	return s.step(ctx, "vms-delete", nil)
 }
 
 // step plays a function's first good sample, once, and keeps fields of its
@@ -143,6 +161,8 @@ func stepOf(function string) string {
 	return map[string]string{
 		"vms-create": "201-new-workspace", "vms-bootstrap": "200-first-call", "vms-heartbeat": "200-running",
 		"vms-delete": "202-stop", "vms-backup-start": "201-first", "vms-backup-parts": "200-one",
+		"workspaces-delete": "202-free",
+		"tenant-provider-add": "201-hetzner",
 	}[function]
 }
 

@@ -1,0 +1,9 @@
+// Command bootstrap is the function sweep-keys.
+package main
+
+import (
+	"github.com/devcontainer-manager/devcontainer-manager/internal/app"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/app/objects"
+)
+
+func main() { app.Start(objects.SweepKeys) }

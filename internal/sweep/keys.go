@@ -1,0 +1,145 @@
+package sweep
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+const (
+	// spareTime is what a run leaves of its own time: nothing is begun then.
+	spareTime = time.Minute
+	// failuresOfOne is how many items of one tenant may fail in a run before
+	// its others are put off untried. A storage that answers nobody would
+	// otherwise hold up every tenant behind it.
+	failuresOfOne = 3
+)
+
+// errNotTried puts off an item of a tenant whose others keep failing.
+var errNotTried = dcm.Errorf(dcm.CodeProviderUnavailable, "others of this tenant failed, so it was not tried")
+
+// DueHandler deals with one due item.
+type DueHandler[T any] interface {
+	// Handle does what the item's state asks for.
+	Handle(ctx context.Context, due T) error
+	// PutOff gives the item another time after Handle failed with cause.
+	PutOff(ctx context.Context, due T, cause error) error
+}
+
+// Keys is the sweep over what workspaces are to have done: new keys, other
+// storages, deletion. Tenants come first: their changed settings are what some
+// workspaces have to follow.
+type Keys struct {
+	Store      dcm.Store
+	Clock      dcm.Clock
+	Log        *slog.Logger
+	Meter      dcm.Meter
+	Tenants    DueHandler[dcm.DueTenant]
+	Workspaces DueHandler[dcm.DueWorkspace]
+}
+
+// Run handles every tenant and every workspace that is due now, as far as its
+// time allows. It returns an error only if it could not list; items that failed
+// are in the report.
+func (s *Keys) Run(ctx context.Context) (Report, error) {
+	var report Report
+	tenants := &queue[dcm.DueTenant]{
+		Keys: s, report: &report, list: s.Store.DueTenants, handler: s.Tenants,
+		owner: func(d dcm.DueTenant) dcm.TenantID { return d.Tenant },
+	}
+	if err := tenants.run(ctx); err != nil {
+		return report, fmt.Errorf("sweep tenants: %w", err)
+	}
+	workspaces := &queue[dcm.DueWorkspace]{
+		Keys: s, report: &report, list: s.Store.DueWorkspaces, handler: s.Workspaces,
+		owner: func(d dcm.DueWorkspace) dcm.TenantID { return d.Tenant },
+	}
+	if err := workspaces.run(ctx); err != nil {
+		return report, fmt.Errorf("sweep workspaces: %w", err)
+	}
+	s.Meter.Count(dcm.MetricSweepItems, report.Done)
+	s.Meter.Count(dcm.MetricSweepFailed, report.Failed)
+	s.Meter.Count(dcm.MetricSweepSuccess, 1)
+	if report.Due > 0 {
+		s.Log.InfoContext(ctx, "swept keys", "due", report.Due, "done", report.Done, "failed", report.Failed)
+	}
+	return report, nil
+}
+
+// queue is one kind of due item. Two items that are equal are the same one.
+type queue[T comparable] struct {
+	*Keys
+	report  *Report
+	list    func(ctx context.Context, shard int, until time.Time, limit int) ([]T, error)
+	handler DueHandler[T]
+	owner   func(T) dcm.TenantID
+	failed  map[dcm.TenantID]int
+}
+
+func (q *queue[T]) run(ctx context.Context) error {
+	q.failed = map[dcm.TenantID]int{}
+	until := q.Clock.Now()
+	for shard := range dcm.DueShards {
+		if err := q.shard(ctx, shard, until); err != nil {
+			return fmt.Errorf("shard %d: %w", shard, err)
+		}
+	}
+	return nil
+}
+
+// shard reads pages until one brings nothing that this run has not seen: an
+// item may still be listed after it was handled, as the index lags behind.
+func (q *queue[T]) shard(ctx context.Context, shard int, until time.Time) error {
+	seen := map[T]bool{}
+	for {
+		due, err := q.list(ctx, shard, until, pageSize)
+		if err != nil {
+			return fmt.Errorf("list what is due: %w", err)
+		}
+		fresh := 0
+		for _, item := range due {
+			if seen[item] || !timeLeft(ctx) {
+				continue
+			}
+			seen[item] = true
+			fresh++
+			q.report.Due++
+			if q.one(ctx, item) {
+				q.report.Done++
+			} else {
+				q.report.Failed++
+			}
+		}
+		if fresh == 0 || len(due) < pageSize {
+			return nil
+		}
+	}
+}
+
+// timeLeft says whether there is time to begin something.
+func timeLeft(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() == nil && (!ok || time.Until(deadline) > spareTime)
+}
+
+// one handles an item and reports whether it worked. What it notes of a failure
+// outlasts the run's own end.
+func (q *queue[T]) one(ctx context.Context, item T) bool {
+	owner := q.owner(item)
+	var err error = errNotTried
+	if q.failed[owner] < failuresOfOne {
+		err = guard(func() error { return q.handler.Handle(ctx, item) })
+	}
+	if err == nil {
+		return true
+	}
+	q.failed[owner]++
+	q.Log.ErrorContext(ctx, "sweep item failed", "item", item, "tenant", owner, "error", err)
+	if err := guard(func() error { return q.handler.PutOff(context.WithoutCancel(ctx), item, err) }); err != nil {
+		q.Log.ErrorContext(ctx, "sweep item could not be put off", "item", item, "error", err)
+	}
+	return false
+}
