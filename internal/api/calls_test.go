@@ -11,8 +11,25 @@ import (
 // what an operation costs is part of the contract.
 func TestCallsPerOperation(t *testing.T) {
 	t.Parallel()
+	for name, own := range map[string]bool{"the platform's accounts": false, "accounts of its own": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testCallsPerOperation(t, own)
+		})
+	}
+}
+
+// testCallsPerOperation: a tenant's own accounts cost no more. A function opens
+// them once in five minutes; the first launch pays up to two KMS calls for it.
+func testCallsPerOperation(t *testing.T, own bool) {
 	w := newWorld(t, nil)
 	user := w.user("acme")
+	if own {
+		w.bringAlong()
+		user.call("POST", "/tenant/providers", w.providerBody()).expect(t, 201)
+		user.call("POST", "/tenant/dns", w.dnsBody()).expect(t, 201)
+		user.call("POST", "/tenant/storage", w.storageBody()).expect(t, 201)
+	}
 	// Two warm-ups: what a cold start fetches once is not a call per request.
 	m, _ := w.running(user)
 	m.call("POST", m.path("/cleanup"), dcm.Cleanup{Reason: dcm.StopUser}).expect(t, 202)

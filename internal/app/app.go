@@ -14,6 +14,7 @@ import (
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/envelope"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/httpapi"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/lifecycle"
 )
@@ -27,7 +28,8 @@ type App struct {
 	Meter  dcm.Meter
 	HTTP   *http.Client
 
-	aws awsClients
+	aws           awsClients
+	accountSealer func() dcm.Sealer
 	// warmers are what a cold start does ahead of its first request.
 	warmers []warmer
 }
@@ -72,6 +74,7 @@ func New(o Options) (*App, error) {
 		Meter: &meter{out: out, clock: o.Clock, installation: config.Installation, function: o.Function},
 	}
 	a.aws = newAWSClients(config, o.HTTP, o.Getenv, o.Clock)
+	a.accountSealer = sync.OnceValue(func() dcm.Sealer { return envelope.NewCache(a.Sealer(), a.Clock) })
 	return a, nil
 }
 

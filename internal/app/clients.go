@@ -80,6 +80,10 @@ func (a *App) Sealer() dcm.Sealer {
 	})
 }
 
+// AccountSealer opens tenants' accounts, and remembers for a while what it
+// opened. It is one per function.
+func (a *App) AccountSealer() dcm.Sealer { return a.accountSealer() }
+
 func optional(s string) *string {
 	if s == "" {
 		return nil

@@ -86,7 +86,7 @@ func providers(a *app.App) map[string]dcm.Provider {
 // accounts serve every tenant with the platform's credentials.
 func accounts(a *app.App) dcm.Accounts {
 	return &tenancy.Accounts{
-		Sealer:    a.Sealer(),
+		Sealer:    a.AccountSealer(),
 		Providers: map[string]tenancy.SecretSource{hetzner.Name: secretSource(a, a.Config.HetznerToken)},
 		DNSToken:  secretSource(a, a.Config.CloudflareToken),
 		ZoneID:    a.Config.ZoneID, BaseDomain: a.Config.BaseDomain, BucketName: a.Config.BucketName,

@@ -67,5 +67,5 @@ func backups(a *app.App) *lifecycle.Backups {
 // provider's credential and no DNS token.
 func buckets(a *app.App) dcm.Accounts {
 	none := func(context.Context) (dcm.Secret, error) { return dcm.Secret{}, nil }
-	return &tenancy.Accounts{BucketName: a.Config.BucketName, DNSToken: none, Sealer: a.Sealer()}
+	return &tenancy.Accounts{BucketName: a.Config.BucketName, DNSToken: none, Sealer: a.AccountSealer()}
 }
