@@ -5,6 +5,7 @@ import (
 	"maps"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/smithy-go/middleware"
@@ -88,6 +89,40 @@ func TestCalls(t *testing.T) {
 			_, err := acme.VMs(ctx, dcm.VMQuery{Status: dcm.StatusStopped, Workspace: someWorkspace, Limit: 1})
 			return err
 		})
+		costs("Accounts", "Query", func() error { _, err := acme.Accounts(ctx); return err })
+		costs("VMWithAccounts", "BatchGetItem", func() error { _, _, err := acme.VMWithAccounts(ctx, someVM); return err })
+		costs("WorkspaceWithAccounts", "BatchGetItem", func() error {
+			_, _, err := acme.WorkspaceWithAccounts(ctx, someWorkspace)
+			return err
+		})
+		costs("Workspaces", "Query", func() error { _, err := acme.Workspaces(ctx, dcm.WorkspaceQuery{}); return err })
+		costs("Usage", "Query", func() error { _, err := acme.Usage(ctx, "2026-11"); return err })
+		costs("Events", "Query", func() error { _, err := acme.Events(ctx, dcm.EventQuery{}); return err })
+		costs("AddEvent", "UpdateItem", func() error { return acme.AddEvent(ctx, someEvent("ev-bbbbbbbbbb")) })
+		costs("PutTenant", "UpdateItem", func() error { _, err := acme.PutTenant(ctx, dcm.TenantChange{At: now}); return err })
+		costs("SetDNSAccount", "UpdateItem", func() error {
+			_, err := acme.SetDNSAccount(ctx, &dcm.DNSAccount{ID: someAccount}, now)
+			return err
+		})
+		costs("SetStorageAccount", "UpdateItem", func() error { _, err := acme.SetStorageAccount(ctx, nil, now); return err })
+		costs("ForgetAccount", "UpdateItem", func() error { return acme.ForgetAccount(ctx, "ac-old") })
+		costs("SettleTenant", "UpdateItem", func() error { return acme.SettleTenant(ctx, now, time.Time{}) })
+		quotas := dcm.Quotas{MaxConcurrentVMs: 10, MaxMonthlySpend: 1}
+		costs("SetQuotas", "UpdateItem", func() error { _, err := acme.SetQuotas(ctx, quotas, quotas, now); return err })
+		// The second try knows the old limit.
+		cost("SetQuotas again", map[string]int{"UpdateItem": 2}, func() error {
+			_, err := acme.SetQuotas(ctx, quotas, quotas, now)
+			return err
+		})
+		costs("PutProviderAccount", "UpdateItem", func() error {
+			return acme.PutProviderAccount(ctx, dcm.ProviderAccount{ID: someAccount, Provider: "hetzner"}, "")
+		})
+		costs("NoteProviderAccount", "UpdateItem", func() error {
+			return acme.NoteProviderAccount(ctx, "hetzner", someAccount, now, nil)
+		})
+		costs("RemoveProviderAccount", "TransactWriteItems", func() error { return acme.RemoveProviderAccount(ctx, "hetzner") })
+		costs("DueWorkspaces", "Query", func() error { _, err := s.DueWorkspaces(ctx, 0, now, 10); return err })
+		costs("DueTenants", "Query", func() error { _, err := s.DueTenants(ctx, 0, now, 10); return err })
 		costs("DueVMs", "Query", func() error { _, err := s.DueVMs(ctx, 0, now, 10); return err })
 		costs("BindBootstrap", "UpdateItem", func() error { _, err := acme.BindBootstrap(ctx, someVM, "key", now); return err })
 		costs("ChangeVM", "UpdateItem", func() error {
@@ -113,7 +148,28 @@ func TestCalls(t *testing.T) {
 			return err
 		})
 		costs("FinishVM", "TransactWriteItems", func() error {
-			return acme.FinishVM(ctx, dcm.Finish{VM: someVM, Workspace: someWorkspace, At: now})
+			event := someEvent("ev-cccccccccc")
+			return acme.FinishVM(ctx, dcm.Finish{
+				VM: someVM, Workspace: someWorkspace, At: now, Event: &event,
+				Usage: []dcm.Usage{{Month: "2026-11", VMSeconds: 1}, {Month: "2026-12", VMSeconds: 1}},
+			})
 		})
+		task := dcm.WorkspaceTask{Kind: dcm.TaskDelete, Since: now}
+		costs("ChangeWorkspace", "UpdateItem", func() error {
+			_, err := acme.ChangeWorkspace(ctx, someWorkspace, dcm.WorkspaceChange{IfFree: true, Task: &task, DueAt: &now})
+			return err
+		})
+		costs("ReplaceBackup", "TransactWriteItems", func() error {
+			return acme.ReplaceBackup(ctx, someWorkspace,
+				dcm.Backup{Generation: 1, SizeBytes: 1}, dcm.Backup{Generation: 1, SizeBytes: 2, KeyVersion: 1})
+		})
+		costs("KeyWithAccounts", "BatchGetItem", func() error { _, _, err := acme.KeyWithAccounts(ctx, someWorkspace, 1); return err })
+		must(t, acme.AddWorkspaceKey(ctx, dcm.WorkspaceKey{WorkspaceID: someWorkspace, Version: 2, CreatedAt: now}))
+		must(t, acme.ReplaceBackup(ctx, someWorkspace,
+			dcm.Backup{Generation: 1, SizeBytes: 2}, dcm.Backup{Generation: 1, SizeBytes: 2, KeyVersion: 2}))
+		// How many keys there are is read.
+		readAndWrite := map[string]int{"GetItem": 1, "TransactWriteItems": 1}
+		cost("RetireKeys", readAndWrite, func() error { return acme.RetireKeys(ctx, someWorkspace, 2) })
+		cost("DropWorkspace", readAndWrite, func() error { return acme.DropWorkspace(ctx, someWorkspace, now) })
 	})
 }

@@ -3,7 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
-	"regexp"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
@@ -12,9 +12,11 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
-var eventIDPattern = regexp.MustCompile(`^ev-[a-z2-9]{10}$`)
-
-func validEventID(id string) bool { return eventIDPattern.MatchString(id) }
+// validEventID reports whether id could have been made by dcm.NewEventID.
+func validEventID(id string) bool {
+	letters, ok := strings.CutPrefix(id, "ev-")
+	return ok && len(letters) == 10 && strings.Trim(letters, "abcdefghijklmnopqrstuvwxyz23456789") == ""
+}
 
 type eventItem struct {
 	key

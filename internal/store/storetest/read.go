@@ -106,18 +106,51 @@ func due(t *testing.T, s *subject) {
 // isolation: to one tenant, what another has and what never was are the same,
 // word for word, and writes do not reach across.
 func isolation(t *testing.T, s *subject) {
+	at := s.clock.Now()
+	must(t, s.acme().PutProviderAccount(t.Context(), providerAccount("ac-1", "hetzner", at), ""))
+	_, err := s.acme().SetDNSAccount(t.Context(), dnsAccount("ac-d1", at), at)
+	must(t, err)
+	_, err = s.acme().SetStorageAccount(t.Context(), storageAccount("ac-s1", at), at)
+	must(t, err)
 	theirs := s.run(t, s.launch(t, acme))
-	must(t, s.acme().AddWorkspaceKey(t.Context(), key(theirs, 1, s.clock.Now())))
+	must(t, s.acme().AddWorkspaceKey(t.Context(), key(theirs, 1, at)))
+	b := backup(t, theirs, 1, at)
+	must(t, s.acme().AdvanceGeneration(t.Context(), theirs.ID, theirs.WorkspaceID, b))
+	must(t, s.acme().AddEvent(t.Context(), event(t, at)))
+	theirs = s.vm(t, theirs)
 	never := theirs
 	never.ID, never.WorkspaceID = mustVMID(t), mustWorkspaceID(t)
 	spy := s.Tenant(other)
-	before, workspaceBefore := s.vm(t, theirs), s.workspace(t, theirs)
+	before, workspaceBefore, profileBefore := s.vm(t, theirs), s.workspace(t, theirs), s.profile(t, acme)
 
 	calls := map[string]func(vm dcm.VM) error{
 		"VM":           func(vm dcm.VM) error { _, err := spy.VM(t.Context(), vm.ID); return err },
 		"PeekVM":       func(vm dcm.VM) error { _, err := spy.PeekVM(t.Context(), vm.ID); return err },
 		"Workspace":    func(vm dcm.VM) error { _, err := spy.Workspace(t.Context(), vm.WorkspaceID); return err },
 		"WorkspaceKey": func(vm dcm.VM) error { _, err := spy.WorkspaceKey(t.Context(), vm.WorkspaceID, 1); return err },
+		"VMWithAccounts": func(vm dcm.VM) error {
+			_, a, err := spy.VMWithAccounts(t.Context(), vm.ID)
+			wantEqual(t, a, dcm.TenantAccounts{})
+			return err
+		},
+		"KeyWithAccounts": func(vm dcm.VM) error {
+			_, a, err := spy.KeyWithAccounts(t.Context(), vm.WorkspaceID, 1)
+			wantEqual(t, a, dcm.TenantAccounts{})
+			return err
+		},
+		"WorkspaceWithAccounts": func(vm dcm.VM) error {
+			_, a, err := spy.WorkspaceWithAccounts(t.Context(), vm.WorkspaceID)
+			wantEqual(t, a, dcm.TenantAccounts{})
+			return err
+		},
+		"ChangeWorkspace": func(vm dcm.VM) error {
+			got, err := spy.ChangeWorkspace(t.Context(), vm.WorkspaceID, dcm.WorkspaceChange{Task: &dcm.WorkspaceTask{Kind: dcm.TaskDelete}})
+			wantEqual(t, got, dcm.Workspace{})
+			return err
+		},
+		"ReplaceBackup": func(vm dcm.VM) error { return spy.ReplaceBackup(t.Context(), vm.WorkspaceID, b, b) },
+		"RetireKeys":    func(vm dcm.VM) error { return spy.RetireKeys(t.Context(), vm.WorkspaceID, 2) },
+		"DropWorkspace": func(vm dcm.VM) error { return spy.DropWorkspace(t.Context(), vm.WorkspaceID, at) },
 		"LaunchContext": func(vm dcm.VM) error {
 			_, err := spy.LaunchContext(t.Context(), vm.WorkspaceID, "")
 			return err
@@ -151,10 +184,8 @@ func isolation(t *testing.T, s *subject) {
 	}
 	wantEqual(t, s.vm(t, theirs), before)
 	wantEqual(t, s.workspace(t, theirs), workspaceBefore)
-	wantEqual(t, s.profile(t, other).ActiveVMs, 0)
-	page, err := spy.VMs(t.Context(), dcm.VMQuery{})
-	must(t, err)
-	wantEqual(t, len(page.Items), 0)
+	wantEqual(t, s.profile(t, acme), profileBefore)
+	s.hasNothing(t, other)
 	if _, err := spy.WorkspaceKey(t.Context(), theirs.WorkspaceID, 2); dcm.ErrorCode(err) != dcm.CodeNotFound {
 		t.Fatalf("a refused key was written: %v", err)
 	}
@@ -165,4 +196,38 @@ func isolation(t *testing.T, s *subject) {
 		i.NewWorkspace, i.Workspace.ID, i.VM.WorkspaceID = false, vm.WorkspaceID, vm.WorkspaceID
 		wantIs(t, spy.CreateVM(t.Context(), i), dcm.ErrLostRace)
 	}
+	// So is using its accounts, or removing them.
+	for _, use := range []func(*dcm.Intent){
+		func(i *dcm.Intent) { i.VM.AccountID = "ac-1" },
+		func(i *dcm.Intent) { i.VM.DNS.AccountID = "ac-d1" },
+		func(i *dcm.Intent) { i.VM.StorageID, i.Workspace.StorageID = "ac-s1", "ac-s1" },
+	} {
+		must(t, ignore(spy.PutTenant(t.Context(), dcm.TenantChange{At: at, DefaultQuotas: dcm.Quotas{MaxConcurrentVMs: Quota}})))
+		i := s.intent(t, other)
+		use(&i)
+		wantIs(t, spy.CreateVM(t.Context(), i), dcm.ErrLostRace)
+	}
+	wantCode(t, spy.RemoveProviderAccount(t.Context(), "hetzner"), dcm.CodeNotFound)
+	wantCode(t, spy.NoteProviderAccount(t.Context(), "hetzner", "ac-1", at, nil), dcm.CodeNotFound)
+	must(t, spy.ForgetAccount(t.Context(), "ac-d1"))
+	wantEqual(t, s.profile(t, acme), profileBefore)
+}
+
+func ignore[T any](_ T, err error) error { return err }
+
+// hasNothing reads all that a tenant could have.
+func (s *subject) hasNothing(t *testing.T, tenant dcm.TenantID) {
+	t.Helper()
+	spy := s.Tenant(tenant)
+	known, err := spy.Accounts(t.Context())
+	must(t, err)
+	wantEqual(t, known, dcm.TenantAccounts{Tenant: dcm.Tenant{ID: tenant, Quotas: dcm.Quotas{MaxConcurrentVMs: Quota}}})
+	vms, err := spy.VMs(t.Context(), dcm.VMQuery{})
+	must(t, err)
+	workspaces, err := spy.Workspaces(t.Context(), dcm.WorkspaceQuery{})
+	must(t, err)
+	wantEqual(t, len(vms.Items)+len(workspaces.Items)+len(s.allEvents(t, tenant, 0)), 0)
+	used, err := spy.Usage(t.Context(), "2026-11")
+	must(t, err)
+	wantEqual(t, used, dcm.MonthlyUsage{Month: "2026-11"})
 }
