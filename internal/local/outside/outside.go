@@ -31,6 +31,13 @@ import (
 // secretKey belongs to every function's access key, which is its name.
 const secretKey = "not-a-secret-on-loopback"
 
+// A bucket of a tenant's own, at a service where no role of ours counts.
+const (
+	tenantBucket      = "acme-backups"
+	tenantAccessKeyID = "AKIASAMPLETENANT"
+	tenantSecretKey   = "sample-secret"
+)
+
 const (
 	hetznerToken    = "hetzner-token-of-the-sample-installation-0123456789abcdef01234567"
 	cloudflareToken = "cloudflare-token-of-the-sample-installation"
@@ -47,6 +54,7 @@ type World struct {
 	endpoints map[string]string
 	servers   []*http.Server
 	objects   *s3.Server
+	tenants   *s3.Server
 	hetzner   *hetzner.Server
 	machines  *userData
 }
@@ -80,6 +88,9 @@ func (w *World) serve() error {
 		keys[f.Name] = dcm.NewSecret(secretKey)
 	}
 	w.objects = s3.New(s3.Options{Clock: clock, Keys: keys, Buckets: []string{"dcm-local"}})
+	w.tenants = s3.New(s3.Options{
+		Clock: clock, Keys: map[string]dcm.Secret{tenantAccessKeyID: dcm.NewSecret(tenantSecretKey)}, Buckets: []string{tenantBucket},
+	})
 	w.hetzner = hetzner.New(hetzner.Options{
 		Clock: clock, Machine: w.machines, RequestsPerHour: 1_000_000,
 		Tokens: map[string]hetzner.Token{hetznerToken: {}},
@@ -93,8 +104,9 @@ func (w *World) serve() error {
 			parameters["HcloudTokenParameter"]:     dcm.NewSecret(hetznerToken),
 			parameters["CloudflareTokenParameter"]: dcm.NewSecret(cloudflareToken),
 		}})),
-		"S3":      w.Roles.judge(s3Access, w.objects),
-		"HETZNER": w.hetzner,
+		"S3":        w.Roles.judge(s3Access, w.objects),
+		"TENANT_S3": w.tenants,
+		"HETZNER":   w.hetzner,
 		"CLOUDFLARE": cloudflare.New(cloudflare.Options{
 			Clock: clock, Zones: map[string]string{zoneID: baseDomain},
 			Tokens: map[string]cloudflare.Token{cloudflareToken: {}}, RecordLimit: 10_000, Requests: 1_000_000,
@@ -145,9 +157,13 @@ func (w *World) Environment(f sam.Function) map[string]string {
 		"AWS_ENDPOINT_URL_SSM":      w.endpoints["SSM"],
 		"HCLOUD_ENDPOINT":           w.endpoints["HETZNER"] + "/v1",
 		"CLOUDFLARE_ENDPOINT":       w.endpoints["CLOUDFLARE"] + "/client/v4/",
+		"ALLOW_PRIVATE_ENDPOINTS":   "true", // the tenant's own storage is on loopback
 	})
 	return env
 }
+
+// TenantStorage is the endpoint of the tenant's own bucket.
+func (w *World) TenantStorage() string { return w.endpoints["TENANT_S3"] }
 
 // UserData is what the server of this name was booted with.
 func (w *World) UserData(server string) (string, bool) { return w.machines.of(server) }
@@ -161,8 +177,10 @@ func (w *World) Close() error {
 	if w.hetzner != nil {
 		w.hetzner.Close()
 	}
-	if w.objects != nil {
-		errs = append(errs, w.objects.Close())
+	for _, objects := range []*s3.Server{w.objects, w.tenants} {
+		if objects != nil {
+			errs = append(errs, objects.Close())
+		}
 	}
 	return errors.Join(errs...)
 }

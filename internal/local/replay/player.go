@@ -15,6 +15,8 @@ type Player struct {
 	Invoke func(ctx context.Context, function string, event []byte) ([]byte, error)
 	// UserData is what the server of this name was booted with.
 	UserData func(server string) (string, bool)
+	// StorageEndpoint is where the samples' tenants have a bucket of their own.
+	StorageEndpoint string
 	// Events are the samples of each function, from Load. Those that succeed
 	// also serve to make what other events need.
 	Events map[string][]Event

@@ -30,7 +30,9 @@ func TestEventsThroughRealBinaries(t *testing.T) {
 	fleet := &fleet{t: t, dir: mustBuild(t), world: world, running: map[string]*lambdaruntime.Function{}}
 	t.Cleanup(fleet.close)
 	samples := mustLoad(t)
-	player := &replay.Player{Invoke: fleet.invoke, UserData: world.UserData, Events: samples}
+	player := &replay.Player{
+		Invoke: fleet.invoke, UserData: world.UserData, StorageEndpoint: world.TenantStorage(), Events: samples,
+	}
 
 	for _, function := range slices.Sorted(maps.Keys(samples)) {
 		for _, e := range samples[function] {
