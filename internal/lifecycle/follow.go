@@ -12,38 +12,58 @@ import (
 // followPage is how many workspaces are read at once.
 const followPage = 100
 
-// Followers makes workspaces follow their tenant's changed storage. Those that
-// have a backup are ordered to move; the account they come from is forgotten
-// once nothing refers to it.
+// Followers makes what a tenant has follow its changed settings: its VMs the
+// monthly limit, its workspaces the storage. Workspaces that have a backup are
+// ordered to move; the account they come from is forgotten once nothing refers
+// to it.
 type Followers struct {
 	Common
+	Budget *Budget
 }
 
-// Handle takes a due tenant's workspaces as far as they can go now. The tenant
-// stays due until all have followed.
+// Handle takes all that a due tenant has as far as it can go now. The tenant
+// stays due until everything has followed. Neither half waits for the other:
+// a limit holds whatever is wrong with a storage.
 func (f *Followers) Handle(ctx context.Context, due dcm.DueTenant) error {
-	store := f.Store.Tenant(due.Tenant)
-	accounts, err := store.Accounts(ctx)
+	accounts, err := f.Store.Tenant(due.Tenant).Accounts(ctx)
 	if err != nil {
 		return fmt.Errorf("read the accounts of %s: %w", due.Tenant, err)
 	}
-	m := &migration{Common: f.Common, store: store, tenant: accounts.Tenant, needed: map[dcm.AccountID]bool{}}
-	if err := m.orderAll(ctx); err != nil {
+	held, budgetErr := f.Budget.Handle(ctx, accounts.Tenant)
+	followed, err := f.follow(ctx, accounts.Tenant)
+	if err = errors.Join(budgetErr, err); err != nil {
 		return err
+	}
+	return f.settle(ctx, due, sooner(held, followed))
+}
+
+// follow orders the moves, and returns when to look again; zero for never.
+func (f *Followers) follow(ctx context.Context, t dcm.Tenant) (time.Time, error) {
+	m := &migration{Common: f.Common, store: f.Store.Tenant(t.ID), tenant: t, needed: map[dcm.AccountID]bool{}}
+	if err := m.orderAll(ctx); err != nil {
+		return time.Time{}, err
 	}
 	now := f.Clock.Now()
 	if m.behind > 0 {
-		return f.settle(ctx, due, now.Add(heldRetry))
+		return now.Add(heldRetry), nil
 	}
 	// A launch may have read the settings before they changed, and be about to
 	// write a workspace that uses the storage of then.
-	if launched := accounts.Tenant.UpdatedAt.Add(dcm.LaunchDeadline); now.Before(launched) {
-		return f.settle(ctx, due, launched.Add(time.Second))
+	if launched := t.UpdatedAt.Add(dcm.LaunchDeadline); now.Before(launched) {
+		return launched.Add(time.Second), nil
 	}
-	if err := m.forget(ctx); err != nil {
-		return err
+	return time.Time{}, m.forget(ctx)
+}
+
+// sooner is the earlier of two times, either of which may be never.
+func sooner(a, b time.Time) time.Time {
+	switch {
+	case a.IsZero():
+		return b
+	case b.IsZero():
+		return a
 	}
-	return f.settle(ctx, due, time.Time{})
+	return earliest(a, b)
 }
 
 // PutOff gives a tenant another time after Handle failed.

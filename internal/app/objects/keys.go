@@ -22,7 +22,7 @@ func WorkspacesRotateKey(a *app.App) (lambda.Handler, error) {
 func SweepKeys(a *app.App) (lambda.Handler, error) {
 	s := &sweep.Keys{
 		Store: a.Store(), Clock: a.Clock, Log: a.Log, Meter: a.Meter,
-		Tenants: &lifecycle.Followers{Common: a.Common()},
+		Tenants: &lifecycle.Followers{Common: a.Common(), Budget: &lifecycle.Budget{Common: a.Common()}},
 		Workspaces: &lifecycle.Tasks{
 			Common: a.Common(), Accounts: buckets(a), Storage: Storage(a), Sealer: a.Sealer(),
 			Identities: identities{}, Reencrypter: reencrypter{},
