@@ -10,7 +10,7 @@ while IFS=: read -r file name; do
   echo "fuzz $package $name"
   # A worker that is stopped at the end of its time now and then reports that
   # as a failure; a real one leaves its input behind.
-  if ! go test -run '^$' -fuzz "^$name\$" -fuzztime "$each" "$package" >/tmp/fuzz.$$ 2>&1; then
+  if ! go test -run '^$' -fuzz "^$name\$" -fuzzminimizetime 10x -fuzztime "$each" "$package" >/tmp/fuzz.$$ 2>&1; then
     if grep -q 'context deadline exceeded' /tmp/fuzz.$$ && ! grep -q 'Failing input written' /tmp/fuzz.$$; then
       continue
     fi

@@ -36,6 +36,7 @@ type agent struct {
 	processes *proc.Workspace
 	runtime   workspace.Runtime
 	usable    atomic.Bool // the runtime has started
+	readyAt   time.Time   // the first backup is due an interval later
 
 	// life ends when the control plane has let the VM go, or never knew it.
 	life    context.Context

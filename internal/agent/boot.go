@@ -123,6 +123,7 @@ func (a *agent) boot(ctx context.Context) error {
 		return err
 	}
 	a.watchWork()
+	a.readyAt = a.clock.Now()
 	a.status.update(func(s *status) { s.state, s.phase = dcm.AgentRunning, dcm.PhaseReady })
 	a.log.Info("ready", "runtime", a.runtime.Name())
 	return nil

@@ -62,7 +62,7 @@ func (a *agent) saveNowAndThen(ctx context.Context) {
 	if interval <= 0 {
 		return
 	}
-	due := a.clock.Now().Add(interval)
+	due := a.readyAt.Add(interval)
 	for until(ctx, a.clock, due, a.pace.poll, nil) {
 		due = a.clock.Now().Add(interval)
 		if err := a.save(ctx); err != nil && ctx.Err() == nil {

@@ -60,7 +60,7 @@ func (r *Restorer) unpack(ctx context.Context, from dcm.Restore, staging string)
 	defer source.Close()
 	sum := sha256.New()
 	stream := io.TeeReader(source, sum)
-	report, err := extract(ctx, stream, identities, staging)
+	report, err := extract(ctx, cancel, stream, identities, staging)
 	if err != nil {
 		return report, err
 	}
@@ -74,17 +74,26 @@ func (r *Restorer) unpack(ctx context.Context, from dcm.Restore, staging string)
 	return report, nil
 }
 
-func extract(ctx context.Context, stream io.Reader, identities []age.Identity, staging string) (archive.Report, error) {
+// extract ends with end what it still reads when it fails.
+func extract(ctx context.Context, end func(), stream io.Reader, identities []age.Identity, staging string) (report archive.Report, err error) {
 	plain, err := age.Decrypt(stream, identities...)
 	if err != nil {
 		return archive.Report{}, damaged("decrypt", err)
 	}
-	unpacked, err := pgzip.NewReaderN(plain, gzipBlockBytes, gzipBlocks)
+	decrypted := readAhead(ctx, plain)
+	defer decrypted.Close()
+	unpacked, err := pgzip.NewReaderN(decrypted, gzipBlockBytes, gzipBlocks)
 	if err != nil {
+		end()
 		return archive.Report{}, damaged("decompress", err)
 	}
 	defer unpacked.Close()
-	report, err := archive.Restore(ctx, unpacked, staging, archive.Options{
+	defer func() {
+		if err != nil {
+			end() // a download that waits for the network would hold up Close
+		}
+	}()
+	report, err = archive.Restore(ctx, unpacked, staging, archive.Options{
 		Owners: os.Geteuid() == 0,
 		// A virtual environment's python leads to /usr/bin: it is the user's
 		// work, made by the user, and comes back as it was. Nothing follows it.
@@ -95,7 +104,7 @@ func extract(ctx context.Context, stream io.Reader, identities []age.Identity, s
 	}
 	// To the end of both layers: only there gzip's checksum and age's last
 	// chunk are verified.
-	for _, layer := range []io.Reader{unpacked, plain} {
+	for _, layer := range []io.Reader{unpacked, decrypted} {
 		if _, err := io.Copy(io.Discard, layer); err != nil {
 			return report, damaged("verify", err)
 		}
