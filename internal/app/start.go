@@ -54,7 +54,7 @@ func Start(build Build) {
 
 // functionName drops the stack's name from "stack-vms-create".
 func functionName(full string) string {
-	for _, resource := range []string{"-vms-", "-workspaces-", "-tenant-", "-admin-", "-sweep-"} {
+	for _, resource := range []string{"-vms-", "-workspaces-", "-tenant-", "-admin-", "-openapi-", "-docs-", "-sweep-"} {
 		if i := strings.LastIndex(full, resource); i >= 0 {
 			return full[i+1:]
 		}

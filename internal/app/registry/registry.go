@@ -43,6 +43,8 @@ func Builders() map[string]app.Build {
 		"tenant-storage-reset":   app.TenantStorageReset,
 		"tenant-usage":           app.TenantUsage,
 		"tenant-events":          app.TenantEvents,
+		"openapi-get":            app.OpenapiGet,
+		"docs-get":               app.DocsGet,
 		"admin-quotas-put":       app.AdminQuotasPut,
 		"sweep-vms":              cloud.SweepVMs,
 		"sweep-keys":             objects.SweepKeys,
