@@ -53,6 +53,10 @@ test: web functions-host ## every test that needs nothing but Go (under 2 minute
 race: web functions-host ## the same under the race detector (needs a C compiler)
 	DCM_FUNCTIONS=$(abspath $(DIST)/functions/$(HOST_ARCH)) go test -race ./...
 
+.PHONY: property
+property: web ## random operations of three tenants against a model; STEPS=10000 SEED=… (0 for any)
+	DCM_PROPERTY_STEPS=$(or $(STEPS),10000) go test -count=1 -timeout 20m -v -run TestTenantsBehaveAsTheModel ./internal/api -rapid.seed=$(or $(SEED),0)
+
 .PHONY: fmt
 fmt: ## format the Go code
 	gofmt -w $$(git ls-files -co --exclude-standard '*.go')
@@ -79,6 +83,7 @@ lint-template: $(PYTHON)/complete ## cfn-lint and sam validate (needs python3)
 	$(PYTHON)/bin/cfn-lint --non-zero-exit-code informational template.yaml infra/*.yaml
 	SAM_CLI_TELEMETRY=0 $(PYTHON)/bin/sam validate --lint --region eu-central-1
 	SAM_CLI_TELEMETRY=0 $(PYTHON)/bin/sam validate --region eu-central-1 --config-env production
+	SAM_CLI_TELEMETRY=0 $(PYTHON)/bin/sam validate --lint --region eu-central-1 --template infra/cognito.yaml
 
 .PHONY: conformance
 conformance: ## the adapters' suites against DynamoDB Local, moto and versitygw (needs java, mvn, python3)
@@ -117,6 +122,17 @@ deploy: build ## deploy to AWS; PROFILE=default or production (needs aws and cre
 	$(call need,aws,the AWS command line)
 	@.ci/deploy.sh $(PYTHON)/bin/sam $(or $(PROFILE),default) $(SAM_ARGS)
 
+.PHONY: build-cognito
+build-cognito: $(PYTHON)/complete ## the optional user pool of infra/cognito.yaml (needs python3)
+	SAM_CLI_TELEMETRY=0 $(PYTHON)/bin/sam build --template infra/cognito.yaml --build-dir .aws-sam/cognito
+
+.PHONY: deploy-cognito
+deploy-cognito: build-cognito ## deploy it; PARAMETERS="DomainPrefix=…" STACK=devcontainer-manager-users (needs aws)
+	$(call need,aws,the AWS command line)
+	SAM_CLI_TELEMETRY=0 $(PYTHON)/bin/sam deploy --template .aws-sam/cognito/template.yaml \
+		--stack-name $(or $(STACK),devcontainer-manager-users) --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND \
+		--resolve-s3 --no-fail-on-empty-changeset $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS)) $(SAM_ARGS)
+
 .PHONY: agent
 agent: $(DIST)/agent/amd64 $(DIST)/agent/arm64 ## the agent for amd64 and arm64
 
@@ -143,6 +159,11 @@ $(AMD64): $(DIST)/functions/amd64/%:
 build-%Function:
 	@cd $(ROOT) && GOARCH=arm64 $(BUILD_FUNCTION) -o "$(ARTIFACTS_DIR)/bootstrap" \
 		"./functions/$$(awk '{ gsub(/[A-Z]/, "-&"); print substr(tolower($$0), 2) }' <<< '$*')"
+
+# The one function outside functions/: template.yaml does not have it.
+.PHONY: build-AuthPreTokenFunction
+build-AuthPreTokenFunction:
+	@cd $(ROOT) && GOARCH=arm64 $(BUILD_FUNCTION) -o "$(ARTIFACTS_DIR)/bootstrap" ./infra/cognito/auth-pre-token
 
 ##@ Clean up
 
