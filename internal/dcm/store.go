@@ -118,7 +118,8 @@ type TenantStore interface {
 	NoteProviderAccount(ctx context.Context, provider string, id AccountID, checkedAt time.Time, p *Problem) error
 	// SetDNSAccount makes a the account for new VMs; nil for the platform's.
 	// The one before stays readable until ForgetAccount. An account whose id is
-	// there already is another token for the same zone, and replaces it.
+	// there already is another token for the same zone, and replaces it. The
+	// tenant becomes due at once, so that a sweep forgets what nobody needs.
 	SetDNSAccount(ctx context.Context, a *DNSAccount, at time.Time) (Tenant, error)
 	// SetStorageAccount makes a the account for new workspaces; nil for the
 	// platform's. The one before stays readable until ForgetAccount. An account

@@ -14,16 +14,16 @@ const followPage = 100
 
 // Followers makes what a tenant has follow its changed settings: its VMs the
 // monthly limit, its workspaces the storage. Workspaces that have a backup are
-// ordered to move; the account they come from is forgotten once nothing refers
-// to it.
+// ordered to move; an account of a storage or of a DNS zone is forgotten once
+// nothing refers to it.
 type Followers struct {
 	Common
 	Budget *Budget
 }
 
 // Handle takes all that a due tenant has as far as it can go now. The tenant
-// stays due until everything has followed. Neither half waits for the other:
-// a limit holds whatever is wrong with a storage.
+// stays due until everything has followed. No part of it waits for another: a
+// limit holds whatever is wrong with a storage.
 func (f *Followers) Handle(ctx context.Context, due dcm.DueTenant) error {
 	accounts, err := f.Store.Tenant(due.Tenant).Accounts(ctx)
 	if err != nil {
@@ -31,10 +31,11 @@ func (f *Followers) Handle(ctx context.Context, due dcm.DueTenant) error {
 	}
 	held, budgetErr := f.Budget.Handle(ctx, accounts.Tenant)
 	followed, err := f.follow(ctx, accounts.Tenant)
-	if err = errors.Join(budgetErr, err); err != nil {
+	zones, zonesErr := f.forgetZones(ctx, accounts.Tenant)
+	if err = errors.Join(budgetErr, err, zonesErr); err != nil {
 		return err
 	}
-	return f.settle(ctx, due, sooner(held, followed))
+	return f.settle(ctx, due, sooner(sooner(held, followed), zones))
 }
 
 // follow orders the moves, and returns when to look again; zero for never.

@@ -98,6 +98,7 @@ func (t *tenantStore) SetDNSAccount(ctx context.Context, a *dcm.DNSAccount, at t
 	var e edit
 	e.found(profileWith(t.options.DefaultQuotas), instantOf(at))
 	e.setTime(attrUpdatedAt, &at)
+	e.setDue(dueKindOf(dueTenant, string(t.id)), at)
 	if a == nil {
 		e.remove(attrDNSID)
 		return t.changeProfile(ctx, "reset DNS account", e)
