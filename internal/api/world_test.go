@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambda"
+
 	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app/registry"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
@@ -28,6 +30,8 @@ import (
 type world struct {
 	*local.Stack
 	t *testing.T
+	// getenv is the environment of sweep-keys, for what looks behind the API.
+	getenv func(string) string
 }
 
 func newWorld(t *testing.T, environment map[string]string) *world {
@@ -36,8 +40,9 @@ func newWorld(t *testing.T, environment map[string]string) *world {
 	if err := os.WriteFile(agent, []byte("#!/bin/sh\nexit 0\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	w := &world{t: t}
 	stack, err := local.Start(t.Context(), local.Options{
-		Template: "../../template.yaml", Functions: registry.Function, AgentBinary: agent,
+		Template: "../../template.yaml", Functions: w.function, AgentBinary: agent,
 		Dir: t.TempDir(), Environment: environment,
 	})
 	if err != nil {
@@ -53,7 +58,16 @@ func newWorld(t *testing.T, environment map[string]string) *world {
 			t.Error(err)
 		}
 	})
-	return &world{Stack: stack, t: t}
+	w.Stack = stack
+	return w
+}
+
+// function builds one of the functions.
+func (w *world) function(name string, getenv func(string) string, clock dcm.Clock, output io.Writer) (lambda.Handler, error) {
+	if name == "sweep-keys" {
+		w.getenv = getenv
+	}
+	return registry.Function(name, getenv, clock, output)
 }
 
 // caller speaks for one user of one tenant, or for one VM.

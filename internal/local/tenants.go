@@ -47,3 +47,6 @@ func (s *Stack) BucketKeys(bucket string) []string {
 	}
 	return keys
 }
+
+// BucketVersions lists every version of every object of a bucket.
+func (s *Stack) BucketVersions(bucket string) []s3.Object { return s.services.s3.Versions(bucket) }

@@ -52,3 +52,21 @@ func (s *Server) Uploads() []Upload {
 	}
 	return uploads
 }
+
+// Versions lists every version of every key of a bucket, delete markers
+// included, by key and oldest first.
+func (s *Server) Versions(bucket string) []Object {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	versions := []Object{}
+	b := s.buckets[bucket]
+	if b == nil {
+		return versions
+	}
+	for _, key := range sortedKeys(b.objects) {
+		for _, v := range b.objects[key] {
+			versions = append(versions, Object{Bucket: bucket, Key: key, VersionID: v.id, Size: v.size})
+		}
+	}
+	return versions
+}
