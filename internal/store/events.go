@@ -15,7 +15,7 @@ import (
 // validEventID reports whether id could have been made by dcm.NewEventID.
 func validEventID(id string) bool {
 	letters, ok := strings.CutPrefix(id, "ev-")
-	return ok && len(letters) == 10 && strings.Trim(letters, "abcdefghijklmnopqrstuvwxyz23456789") == ""
+	return ok && len(letters) == 10 && strings.Trim(letters, "abcdefghijkmnpqrstuvwxyz23456789") == ""
 }
 
 type eventItem struct {
