@@ -2,7 +2,9 @@ package api_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
@@ -80,6 +82,11 @@ func TestDNSSettingsChangeWhileAVMLives(t *testing.T) {
 	if got := w.zones(); len(got[ownZone]) != 1 || len(got[otherZone]) != 1 || second.Hostname != string(second.ID)+".vm.acme.example" {
 		t.Errorf("zones %v, second %s", got, second.Hostname)
 	}
+	w.advance(dcm.LaunchDeadline + 1e9)
+	w.sweepKeys()
+	if n := strings.Count(string(w.dump()), `"dns#ac-`); n != 2 {
+		t.Errorf("%d DNS accounts while two VMs need one each", n)
+	}
 	for _, vm := range []api.CreatedVM{own, shared, second} {
 		user.force(vm.ID)
 		if got := user.get(vm.ID); got.Status != dcm.StatusStopped {
@@ -87,6 +94,11 @@ func TestDNSSettingsChangeWhileAVMLives(t *testing.T) {
 		}
 	}
 	w.nothingLeft()
+	w.advance(time.Hour)
+	w.sweepKeys()
+	if n := strings.Count(string(w.dump()), `"dns#ac-`); n != 0 {
+		t.Errorf("%d DNS accounts that nobody needs", n)
+	}
 }
 
 // TestRotationOfADNSToken: a new token for the same zone serves the records
