@@ -3,6 +3,7 @@ package main
 
 import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/app/keys"
 )
 
-func main() { app.Start(app.VmsHeartbeat) }
+func main() { app.Start(keys.VmsHeartbeat) }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
-	"github.com/devcontainer-manager/devcontainer-manager/internal/envelope"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/httpapi"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/lifecycle"
 )
@@ -28,8 +27,9 @@ type App struct {
 	Meter  dcm.Meter
 	HTTP   *http.Client
 
-	aws           awsClients
-	accountSealer func() dcm.Sealer
+	aws awsClients
+	// kept holds what is made once; see Keep.
+	kept map[string]any
 	// warmers are what a cold start does ahead of its first request.
 	warmers []warmer
 }
@@ -73,8 +73,8 @@ func New(o Options) (*App, error) {
 		Log:   slog.New(slog.NewJSONHandler(out, nil)),
 		Meter: &meter{out: out, clock: o.Clock, installation: config.Installation, function: o.Function},
 	}
-	a.aws = newAWSClients(config, o.HTTP, o.Getenv, o.Clock)
-	a.accountSealer = sync.OnceValue(func() dcm.Sealer { return envelope.NewCache(a.Sealer(), a.Clock) })
+	a.aws = newAWSClients(config, o.HTTP, o.Getenv)
+	a.kept = map[string]any{}
 	return a, nil
 }
 
@@ -95,18 +95,30 @@ func keepRedirect(*http.Request, []*http.Request) error { return http.ErrUseLast
 // Build makes a function's handler.
 type Build func(*App) (lambda.Handler, error)
 
-// Endpoint makes the handler of an HTTP endpoint.
-func (a *App) Endpoint(e httpapi.Endpoint) lambda.Handler {
+// Keep returns what make made under this name at the first call. It is for
+// building functions, which one goroutine does.
+func Keep[T any](a *App, name string, make func() T) T {
+	if made, ok := a.kept[name]; ok {
+		return made.(T)
+	}
+	fresh := make()
+	a.kept[name] = fresh
+	return fresh
+}
+
+// Endpoint makes the handler of a route for people and programs.
+func (a *App) Endpoint(e httpapi.Endpoint) lambda.Handler { return a.VMEndpoint(e, nil) }
+
+// VMEndpoint makes the handler of a route that a VM's token opens.
+func (a *App) VMEndpoint(e httpapi.Endpoint, tokens dcm.Tokens) lambda.Handler {
 	o := httpapi.Options{
 		Identity: httpapi.Identity{TenantClaim: a.Config.TenantClaim, DefaultPermissions: a.Config.DefaultPermissions},
 		Log:      a.Log,
 		APIURL:   a.Config.APIURL,
+		Tokens:   tokens,
 	}
 	if e.Audit != nil {
 		o.Audit = &httpapi.Audit{Recorder: recorder{a.Store()}, Clock: a.Clock, Random: a.Random, Log: a.Log, Meter: a.Meter}
-	}
-	if e.Audience != "" {
-		o.Tokens = a.Tokens()
 	}
 	return lambda.NewHandler(httpapi.New(e, o))
 }

@@ -9,12 +9,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
-	"github.com/devcontainer-manager/devcontainer-manager/internal/envelope"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/store"
-	"github.com/devcontainer-manager/devcontainer-manager/internal/token"
 )
 
 // awsClients builds each AWS client on first use, from explicit options:
@@ -22,29 +19,18 @@ import (
 type awsClients struct {
 	Credentials aws.CredentialsProvider
 	dynamo      func() *dynamodb.Client
-	kms         func() *kms.Client
-	tokens      func() *token.Tokens
 }
 
-func newAWSClients(c Config, client *http.Client, getenv func(string) string, clock dcm.Clock) awsClients {
+func newAWSClients(c Config, client *http.Client, getenv func(string) string) awsClients {
 	credentials := environmentCredentials(getenv)
-	a := awsClients{
+	return awsClients{
 		Credentials: credentials,
 		dynamo: sync.OnceValue(func() *dynamodb.Client {
 			return dynamodb.New(dynamodb.Options{
-				Region: c.Region, Credentials: credentials, HTTPClient: client, BaseEndpoint: optional(c.Endpoints.DynamoDB),
-			})
-		}),
-		kms: sync.OnceValue(func() *kms.Client {
-			return kms.New(kms.Options{
-				Region: c.Region, Credentials: credentials, HTTPClient: client, BaseEndpoint: optional(c.Endpoints.KMS),
+				Region: c.Region, Credentials: credentials, HTTPClient: client, BaseEndpoint: Address(c.Endpoints.DynamoDB),
 			})
 		}),
 	}
-	a.tokens = sync.OnceValue(func() *token.Tokens {
-		return token.New(token.Options{KMS: a.kms(), KeyID: c.TokenKeyID, Installation: c.Installation, Clock: clock})
-	})
-	return a
 }
 
 // environmentCredentials reads the role's credentials where Lambda puts them.
@@ -66,29 +52,18 @@ func (a *App) Credentials() aws.CredentialsProvider { return a.aws.Credentials }
 
 // Store is the table.
 func (a *App) Store() dcm.Store {
-	a.warm("table", func(ctx context.Context) error { return a.touch(ctx, a.dynamoURL()) })
+	a.Ahead("table", func(ctx context.Context) error { return a.touch(ctx, a.dynamoURL()) })
 	return store.New(a.aws.dynamo(), store.Options{
 		Table: a.Config.TableName, DefaultQuotas: a.Config.Quotas, Clock: a.Clock,
 	})
 }
 
-// Sealer seals under the installation's data key.
-func (a *App) Sealer() dcm.Sealer {
-	return envelope.New(envelope.Options{
-		KMS:   a.aws.kms(),
-		KeyID: a.Config.DataKeyID, Installation: a.Config.Installation, Random: a.Random,
-	})
-}
-
-// AccountSealer opens tenants' accounts, and remembers for a while what it
-// opened. It is one per function.
-func (a *App) AccountSealer() dcm.Sealer { return a.accountSealer() }
-
-func optional(s string) *string {
-	if s == "" {
+// Address is a service's address as its client takes it; nil for its own.
+func Address(address string) *string {
+	if address == "" {
 		return nil
 	}
-	return &s
+	return &address
 }
 
 func (a *App) dynamoURL() string {
@@ -96,11 +71,4 @@ func (a *App) dynamoURL() string {
 		return a.Config.Endpoints.DynamoDB
 	}
 	return fmt.Sprintf("https://dynamodb.%s.amazonaws.com", a.Config.Region)
-}
-
-// Tokens issues and verifies the VMs' tokens.
-func (a *App) Tokens() *token.Tokens {
-	t := a.aws.tokens()
-	a.warm("token key", t.Warm)
-	return t
 }

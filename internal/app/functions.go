@@ -31,8 +31,3 @@ func WorkspacesList(a *App) (lambda.Handler, error) {
 func WorkspacesDelete(a *App) (lambda.Handler, error) {
 	return a.Endpoint(api.WorkspacesDelete(&lifecycle.Workspaces{Common: a.Common()})), nil
 }
-
-// VmsHeartbeat builds vms-heartbeat.
-func VmsHeartbeat(a *App) (lambda.Handler, error) {
-	return a.Endpoint(api.VmsHeartbeat(&lifecycle.Heart{Common: a.Common(), Tokens: a.Tokens()})), nil
-}

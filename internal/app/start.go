@@ -22,8 +22,8 @@ type warmer struct {
 	run  func(context.Context) error
 }
 
-// warm notes something that the first request would otherwise wait for.
-func (a *App) warm(name string, run func(context.Context) error) {
+// Ahead notes something that the first request would otherwise wait for.
+func (a *App) Ahead(name string, run func(context.Context) error) {
 	for _, w := range a.warmers {
 		if w.name == name {
 			return

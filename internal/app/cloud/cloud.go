@@ -8,6 +8,7 @@ import (
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/app/keys"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app/objects"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app/zones"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
@@ -30,7 +31,7 @@ func VmsCreate(a *app.App) (lambda.Handler, error) {
 			AllowFileRepositories: a.Config.AllowFileRepositories,
 		},
 		Quotas: a.Config.Quotas, Accounts: accounts, Providers: providers(a), DNS: zones.DNS(a),
-		Sealer: a.Sealer(), Tokens: a.Tokens(), Releaser: releaser(a, accounts),
+		Sealer: keys.Sealer(a), Tokens: keys.Tokens(a), Releaser: releaser(a, accounts),
 		Image: a.Config.ServerImage, UserData: userData(a),
 	}, a.Links())), nil
 }
@@ -44,7 +45,7 @@ func VmsDelete(a *app.App) (lambda.Handler, error) {
 
 // VmsCleanup builds vms-cleanup.
 func VmsCleanup(a *app.App) (lambda.Handler, error) {
-	return a.Endpoint(api.VmsCleanup(&lifecycle.Cleaner{
+	return keys.Endpoint(a, api.VmsCleanup(&lifecycle.Cleaner{
 		Common: a.Common(), Releaser: releaser(a, accounts(a)),
 	}, a.Links())), nil
 }
@@ -64,7 +65,7 @@ func SweepVMs(a *app.App) (lambda.Handler, error) {
 // TenantProviderAdd builds tenant-provider-add.
 func TenantProviderAdd(a *app.App) (lambda.Handler, error) {
 	return a.Endpoint(api.TenantProviderAdd(&tenancy.Providers{
-		Store: a.Store(), Clock: a.Clock, Random: a.Random, Sealer: a.Sealer(),
+		Store: a.Store(), Clock: a.Clock, Random: a.Random, Sealer: keys.Sealer(a),
 		Installation: a.Config.Installation, Adapters: providers(a), Catalogue: a.Config.Sizes,
 	})), nil
 }
@@ -86,7 +87,7 @@ func providers(a *app.App) map[string]dcm.Provider {
 // accounts serve every tenant with the platform's credentials.
 func accounts(a *app.App) dcm.Accounts {
 	return &tenancy.Accounts{
-		Sealer:    a.AccountSealer(),
+		Sealer:    keys.AccountSealer(a),
 		Providers: map[string]tenancy.SecretSource{hetzner.Name: secretSource(a, a.Config.HetznerToken)},
 		DNSToken:  secretSource(a, a.Config.CloudflareToken),
 		ZoneID:    a.Config.ZoneID, BaseDomain: a.Config.BaseDomain, BucketName: a.Config.BucketName,

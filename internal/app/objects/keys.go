@@ -7,6 +7,7 @@ import (
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/app/keys"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/lifecycle"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/sweep"
 )
@@ -14,7 +15,7 @@ import (
 // WorkspacesRotateKey builds workspaces-rotate-key.
 func WorkspacesRotateKey(a *app.App) (lambda.Handler, error) {
 	return a.Endpoint(api.WorkspacesRotateKey(&lifecycle.Workspaces{
-		Common: a.Common(), Sealer: a.Sealer(), Identities: identities{},
+		Common: a.Common(), Sealer: keys.Sealer(a), Identities: identities{},
 	})), nil
 }
 
@@ -24,7 +25,7 @@ func SweepKeys(a *app.App) (lambda.Handler, error) {
 		Store: a.Store(), Clock: a.Clock, Log: a.Log, Meter: a.Meter,
 		Tenants: &lifecycle.Followers{Common: a.Common(), Budget: &lifecycle.Budget{Common: a.Common()}},
 		Workspaces: &lifecycle.Tasks{
-			Common: a.Common(), Accounts: buckets(a), Storage: Storage(a), Sealer: a.Sealer(),
+			Common: a.Common(), Accounts: buckets(a), Storage: Storage(a), Sealer: keys.Sealer(a),
 			Identities: identities{}, Reencrypter: reencrypter{},
 		},
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/app/keys"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/lifecycle"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/storage"
@@ -25,8 +26,8 @@ func Storage(a *app.App) *storage.Storage {
 
 // VmsBootstrap builds vms-bootstrap.
 func VmsBootstrap(a *app.App) (lambda.Handler, error) {
-	return a.Endpoint(api.VmsBootstrap(&lifecycle.Bootstrapper{
-		Common: a.Common(), Accounts: buckets(a), Storage: Storage(a), Sealer: a.Sealer(), Tokens: a.Tokens(),
+	return keys.Endpoint(a, api.VmsBootstrap(&lifecycle.Bootstrapper{
+		Common: a.Common(), Accounts: buckets(a), Storage: Storage(a), Sealer: keys.Sealer(a), Tokens: keys.Tokens(a),
 		Settings: lifecycle.AgentSettings{
 			Runtime: a.Config.Runtime, DefaultImage: a.Config.DefaultImage,
 			HeartbeatInterval: a.Config.HeartbeatInterval, BackupInterval: a.Config.BackupInterval,
@@ -37,24 +38,24 @@ func VmsBootstrap(a *app.App) (lambda.Handler, error) {
 // VmsBackupStart builds vms-backup-start.
 func VmsBackupStart(a *app.App) (lambda.Handler, error) {
 	b := backups(a)
-	b.Sealer, b.Identities = a.Sealer(), identities{}
-	return a.Endpoint(api.VmsBackupStart(b)), nil
+	b.Sealer, b.Identities = keys.Sealer(a), identities{}
+	return keys.Endpoint(a, api.VmsBackupStart(b)), nil
 }
 
 // VmsBackupParts builds vms-backup-parts.
 func VmsBackupParts(a *app.App) (lambda.Handler, error) {
-	return a.Endpoint(api.VmsBackupParts(backups(a))), nil
+	return keys.Endpoint(a, api.VmsBackupParts(backups(a))), nil
 }
 
 // VmsBackupComplete builds vms-backup-complete.
 func VmsBackupComplete(a *app.App) (lambda.Handler, error) {
-	return a.Endpoint(api.VmsBackupComplete(backups(a))), nil
+	return keys.Endpoint(a, api.VmsBackupComplete(backups(a))), nil
 }
 
 // TenantStorageSet builds tenant-storage-set.
 func TenantStorageSet(a *app.App) (lambda.Handler, error) {
 	return a.Endpoint(api.TenantStorageSet(&tenancy.Buckets{
-		Store: a.Store(), Clock: a.Clock, Random: a.Random, Sealer: a.Sealer(), Storage: Storage(a),
+		Store: a.Store(), Clock: a.Clock, Random: a.Random, Sealer: keys.Sealer(a), Storage: Storage(a),
 		AllowPrivateEndpoints: a.Config.AllowPrivateEndpoints,
 	})), nil
 }
@@ -67,5 +68,5 @@ func backups(a *app.App) *lifecycle.Backups {
 // provider's credential and no DNS token.
 func buckets(a *app.App) dcm.Accounts {
 	none := func(context.Context) (dcm.Secret, error) { return dcm.Secret{}, nil }
-	return &tenancy.Accounts{BucketName: a.Config.BucketName, DNSToken: none, Sealer: a.AccountSealer()}
+	return &tenancy.Accounts{BucketName: a.Config.BucketName, DNSToken: none, Sealer: keys.AccountSealer(a)}
 }

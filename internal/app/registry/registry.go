@@ -11,6 +11,7 @@ import (
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app/cloud"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/app/keys"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app/objects"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app/zones"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
@@ -24,7 +25,7 @@ func Builders() map[string]app.Build {
 		"vms-get":                app.VmsGet,
 		"vms-delete":             cloud.VmsDelete,
 		"vms-bootstrap":          objects.VmsBootstrap,
-		"vms-heartbeat":          app.VmsHeartbeat,
+		"vms-heartbeat":          keys.VmsHeartbeat,
 		"vms-backup-start":       objects.VmsBackupStart,
 		"vms-backup-parts":       objects.VmsBackupParts,
 		"vms-backup-complete":    objects.VmsBackupComplete,

@@ -7,6 +7,7 @@ import (
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/app/keys"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dns/cloudflare"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/tenancy"
@@ -23,6 +24,6 @@ func DNS(a *app.App) dcm.DNS {
 // TenantDNSSet builds tenant-dns-set.
 func TenantDNSSet(a *app.App) (lambda.Handler, error) {
 	return a.Endpoint(api.TenantDNSSet(&tenancy.Zones{
-		Store: a.Store(), Clock: a.Clock, Random: a.Random, Sealer: a.Sealer(), DNS: DNS(a),
+		Store: a.Store(), Clock: a.Clock, Random: a.Random, Sealer: keys.Sealer(a), DNS: DNS(a),
 	})), nil
 }
