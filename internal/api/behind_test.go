@@ -13,6 +13,7 @@ import (
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/app/keys"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app/objects"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/tenancy"
@@ -68,7 +69,7 @@ func (w *world) open(ws dcm.Workspace, accounts dcm.TenantAccounts) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	secret, err := a.Sealer().Open(ctx, dcm.SealContext{
+	secret, err := keys.Sealer(a).Open(ctx, dcm.SealContext{
 		Tenant: ws.TenantID, Purpose: dcm.PurposeWorkspaceKey, Resource: fmt.Sprintf("%s#%d", ws.ID, key.Version),
 	}, key.Sealed)
 	if err != nil {
@@ -79,7 +80,7 @@ func (w *world) open(ws dcm.Workspace, accounts dcm.TenantAccounts) ([]byte, err
 		return nil, err
 	}
 	buckets := &tenancy.Accounts{
-		BucketName: platformBucket, Sealer: a.Sealer(),
+		BucketName: platformBucket, Sealer: keys.Sealer(a),
 		DNSToken: func(context.Context) (dcm.Secret, error) { return dcm.Secret{}, nil },
 	}
 	bucket, err := buckets.Bucket(ctx, accounts, b.StorageID)
@@ -108,15 +109,13 @@ func (w *world) open(ws dcm.Workspace, accounts dcm.TenantAccounts) ([]byte, err
 // keysOf lists the versions of a workspace's key that exist.
 func (w *world) keysOf(id dcm.WorkspaceID) []string {
 	w.t.Helper()
-	var items []struct {
-		SK struct{ S string }
-	}
+	var items []struct{ SK string }
 	if err := json.Unmarshal(w.dump(), &items); err != nil {
 		w.t.Fatal(err)
 	}
 	var versions []string
 	for _, item := range items {
-		if version, ok := strings.CutPrefix(item.SK.S, "KEY#"+string(id)+"#"); ok {
+		if version, ok := strings.CutPrefix(item.SK, "KEY#"+string(id)+"#"); ok {
 			versions = append(versions, version)
 		}
 	}
