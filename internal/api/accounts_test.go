@@ -75,6 +75,27 @@ func TestOwnProviderAccount(t *testing.T) {
 	w.keepsSecret([]string{ownToken}, a, user.call("GET", "/tenant", nil), refused)
 }
 
+// TestDefaultRegion: an account's region is tried first, and no more than that.
+func TestDefaultRegion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.bringAlong()
+	user := w.user("acme")
+	body := w.providerBody()
+	body["region"] = "hel1"
+	user.call("POST", "/tenant/providers", body).expect(t, 201)
+	if vm := user.launch(); *vm.Region != "hel1" {
+		t.Errorf("the VM is in %s", *vm.Region)
+	}
+	named := decode[api.CreatedVM](t, user.call("POST", "/vms", w.launchWith("region", "nbg1")).expect(t, 201))
+	if *named.Region != "nbg1" {
+		t.Errorf("the VM is in %s, not where it was asked to be", *named.Region)
+	}
+	if vm := w.user("other").launch(); *vm.Region != "fsn1" {
+		t.Errorf("another tenant's VM is in %s", *vm.Region)
+	}
+}
+
 func TestRemovingIsRefusedInEveryActiveState(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

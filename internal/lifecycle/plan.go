@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
@@ -25,7 +26,7 @@ func (l *Launcher) plan(ctx context.Context, o LaunchOrder, launch dcm.Launch, k
 		return plan{}, err
 	}
 	accounts := known.Accounts
-	p := plan{offers: launch.Offers, accounts: accounts}
+	p := plan{offers: preferring(launch.Offers, accounts.Providers[launch.Provider].Region), accounts: accounts}
 	if l.Providers[launch.Provider] == nil {
 		return plan{}, fmt.Errorf("provider %q is in the size catalogue but has no adapter", launch.Provider)
 	}
@@ -55,6 +56,23 @@ func (l *Launcher) plan(ctx context.Context, o LaunchOrder, launch dcm.Launch, k
 	}
 	p.intent.Event, err = l.launchEvent(o, vm)
 	return p, err
+}
+
+// preferring puts the offers in the tenant's default region first, each part in
+// its order. The others stay: a default is no wish to go without.
+func preferring(offers []dcm.Offer, region string) []dcm.Offer {
+	first := slices.Clone(offers)
+	slices.SortStableFunc(first, func(a, b dcm.Offer) int {
+		switch here := a.Location == region; {
+		case here == (b.Location == region):
+			return 0
+		case here:
+			return -1
+		default:
+			return 1
+		}
+	})
+	return first
 }
 
 // records makes the VM's record and the workspace's, new or resumed.
