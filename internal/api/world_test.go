@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -96,22 +95,24 @@ type answer struct {
 	problem httpapi.Problem
 }
 
-// call makes a request; body is marshalled unless it is a string.
+// call makes a request; body is marshalled unless it is a string. The request,
+// if it was a good one, and the answer must be as the OpenAPI document says.
 func (c caller) call(method, path string, body any, headers ...string) answer {
 	c.w.t.Helper()
-	var reader io.Reader
+	var (
+		raw []byte
+		err error
+	)
 	switch b := body.(type) {
 	case nil:
 	case string:
-		reader = strings.NewReader(b)
+		raw = []byte(b)
 	default:
-		raw, err := json.Marshal(b)
-		if err != nil {
+		if raw, err = json.Marshal(b); err != nil {
 			c.w.t.Fatal(err)
 		}
-		reader = bytes.NewReader(raw)
 	}
-	r, err := http.NewRequestWithContext(c.w.t.Context(), method, c.w.URL+path, reader)
+	r, err := http.NewRequestWithContext(c.w.t.Context(), method, c.w.URL+path, bytes.NewReader(raw))
 	if err != nil {
 		c.w.t.Fatal(err)
 	}
@@ -131,6 +132,7 @@ func (c caller) call(method, path string, body any, headers ...string) answer {
 		c.w.t.Fatal(err)
 	}
 	_ = json.Unmarshal(a.body, &a.problem) // only a problem has its fields
+	c.w.asDescribed(exchange{r, raw, a.status, a.header, a.body})
 	return a
 }
 

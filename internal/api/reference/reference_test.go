@@ -80,6 +80,9 @@ func writeJSON(b *bytes.Buffer, n *yaml.Node) error {
 		if err := n.Decode(&v); err != nil {
 			return err
 		}
+		if v == nil {
+			return fmt.Errorf("line %d: a null: a text with a comma that is not in quotes?", n.Line)
+		}
 		text, err := json.Marshal(v)
 		if err != nil {
 			return err
