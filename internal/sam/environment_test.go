@@ -53,7 +53,7 @@ func TestEnvironmentIsWhatAppReads(t *testing.T) {
 	t.Logf("%d variables: %v", len(read), slices.Sorted(maps.Keys(read)))
 }
 
-var variableName = regexp.MustCompile(`^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$|^INSTALLATION$|^SIZES$`)
+var variableName = regexp.MustCompile(`^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$|^(INSTALLATION|SIZES|CURRENCY)$`)
 
 // variablesIn finds every string constant below dir that looks like an
 // environment variable's name.
