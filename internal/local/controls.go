@@ -89,6 +89,9 @@ func (s *Stack) controlSchedule(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// Now is the time that everything here goes by.
+func (s *Stack) Now() time.Time { return s.clock.Now() }
+
 // Advance moves the clock forward and waits, for a few seconds at most, until
 // every live agent has called since: otherwise the next sweep would take the
 // jump for a silence.
