@@ -129,7 +129,7 @@ func ReadConfig(getenv func(string) string) (Config, error) {
 		// It is part of labels and of DNS comments, which bound it.
 		e.wrong("INSTALLATION must be a DNS label of at most 32 characters")
 	}
-	if len(c.Currency) != 3 || strings.ToUpper(c.Currency) != c.Currency {
+	if len(c.Currency) != 3 || strings.Trim(c.Currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
 		e.wrong("CURRENCY must be a code of three letters, such as EUR")
 	}
 	if !slices.Contains([]string{"devcontainer", "host"}, c.Runtime) {

@@ -1,0 +1,4 @@
+package cloud
+
+// RememberCatalogue is for tests.
+var RememberCatalogue = rememberCatalogue
