@@ -1,0 +1,137 @@
+package api_test
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+// errand is something that sweep-keys does, and that may crash at any step.
+type errand struct {
+	// order makes a workspace with this content and has something done to it.
+	order func(w *world, user caller, plain []byte) dcm.WorkspaceID
+	// interim checks what must hold at any moment, done what must hold at the end.
+	interim func(w *world, t dcm.TenantID, id dcm.WorkspaceID, plain []byte)
+	done    func(w *world, t dcm.TenantID, id dcm.WorkspaceID, plain []byte)
+}
+
+func errands() map[string]errand {
+	readable := func(w *world, t dcm.TenantID, id dcm.WorkspaceID, plain []byte) {
+		w.t.Helper()
+		if !bytes.Equal(w.read(t, id), plain) {
+			w.t.Error("the backup holds something else")
+		}
+	}
+	tidyIn := func(bucket string) func(*world, dcm.TenantID, dcm.WorkspaceID, []byte) {
+		return func(w *world, t dcm.TenantID, id dcm.WorkspaceID, plain []byte) {
+			w.t.Helper()
+			w.tidy(t, id, bucket, plain)
+		}
+	}
+	rotate := func(_ *world, user caller, plain []byte) dcm.WorkspaceID {
+		id := user.saved(plain)
+		user.rotate(id)
+		return id
+	}
+	return map[string]errand{
+		"rotation": {order: rotate, interim: readable, done: tidyIn(platformBucket)},
+		"rotation without versions": {
+			order: func(w *world, user caller, plain []byte) dcm.WorkspaceID {
+				user.call("POST", "/tenant/storage", w.plainBody()).expect(w.t, 201)
+				return rotate(w, user, plain)
+			},
+			interim: readable, done: tidyIn(plainBucket),
+		},
+		"move": {
+			order: func(w *world, user caller, plain []byte) dcm.WorkspaceID {
+				id := user.saved(plain)
+				user.call("POST", "/tenant/storage", w.storageBody()).expect(w.t, 201)
+				return id
+			},
+			interim: readable, done: tidyIn(ownBucket),
+		},
+		"deletion": {
+			order: func(w *world, user caller, plain []byte) dcm.WorkspaceID {
+				id := user.saved(plain)
+				user.call("DELETE", "/workspaces/"+string(id), nil).expect(w.t, 202)
+				return id
+			},
+			interim: func(w *world, t dcm.TenantID, id dcm.WorkspaceID, _ []byte) {
+				w.t.Helper()
+				if a := w.user(t).call("POST", "/vms", w.resumeBody(id)); a.status != 409 && a.status != 404 {
+					w.t.Errorf("launched while it was being deleted: %d %s", a.status, a.body)
+				}
+			},
+			done: func(w *world, t dcm.TenantID, id dcm.WorkspaceID, _ []byte) {
+				w.t.Helper()
+				if strings.Contains(strings.Join(w.BucketKeys(platformBucket), " "), string(id)) || len(w.keysOf(id)) != 0 || len(w.State().Uploads) != 0 {
+					w.t.Error("something is left")
+				}
+				w.user(t).call("GET", "/workspaces/"+string(id), nil).expect(w.t, 404)
+			},
+		},
+	}
+}
+
+// TestAnyStepMayCrash kills sweep-keys at every one of its calls in turn, once
+// before the call has done anything and once after, has nothing work from then
+// on, and lets a later run carry on.
+func TestAnyStepMayCrash(t *testing.T) {
+	t.Parallel()
+	for name, e := range errands() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			calls := e.calls(t)
+			for _, service := range slices.Sorted(maps.Keys(calls)) {
+				for operation, n := range calls[service] {
+					t.Run(service+" "+operation, func(t *testing.T) {
+						t.Parallel()
+						e.crash(t, service, operation, n)
+					})
+				}
+			}
+		})
+	}
+}
+
+// calls are what sweep-keys calls when nothing crashes.
+func (e errand) calls(t *testing.T) map[string]map[string]int {
+	w := newWorld(t, nil)
+	w.bringAlong()
+	user, plain := w.user("acme"), work(t)
+	id := e.order(w, user, plain)
+	calls := w.callsDuring(w.sweepKeys)
+	e.done(w, "acme", id, plain)
+	return calls
+}
+
+// crash kills it at each call of one operation.
+func (e errand) crash(t *testing.T, service, operation string, calls int) {
+	w := newWorld(t, nil)
+	w.bringAlong()
+	for step := range calls {
+		for _, mode := range []string{"error", "lost_answer"} {
+			tenant := dcm.TenantID(fmt.Sprintf("t%d-%s", step, mode[:4]))
+			user, plain := w.user(tenant), work(t)
+			id := e.order(w, user, plain)
+			w.fault(map[string]any{"service": service, "operation": operation, "mode": mode, "after": step})
+			caller{w: w}.call("POST", "/_local/schedules/sweep-keys", nil)
+			w.clearFaults()
+			e.interim(w, tenant, id, plain)
+			for range 2 {
+				w.advance(11 * time.Minute)
+				w.sweepKeys()
+			}
+			e.done(w, tenant, id, plain)
+			if t.Failed() {
+				t.Fatalf("call %d, %s", step, mode)
+			}
+		}
+	}
+}
