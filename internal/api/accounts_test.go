@@ -3,6 +3,7 @@ package api_test
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
@@ -175,6 +176,56 @@ func TestRotationOfAProviderToken(t *testing.T) {
 		t.Errorf("servers per project: %v", got)
 	}
 	w.keepsSecret([]string{ownToken, newToken, foreignToken, readToken})
+}
+
+// TestLaunchesWhileTheAccountIsReplaced: whoever wins, no server is left in an
+// account that nobody can open any more.
+func TestLaunchesWhileTheAccountIsReplaced(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	tokens := []string{"project-a-token", "project-b-token"}
+	for _, token := range tokens {
+		w.AddHetznerToken(token, hetzner.Token{})
+	}
+	user := w.user("acme")
+	for round := range 8 {
+		body := w.providerBody()
+		body["apiToken"] = tokens[round%2]
+		var (
+			all  sync.WaitGroup
+			mu   sync.Mutex
+			made []dcm.VMID
+		)
+		all.Go(func() {
+			if a := user.call("POST", "/tenant/providers", body); a.status != 201 && a.status != 409 {
+				t.Errorf("replacing: %d %s", a.status, a.body)
+			}
+		})
+		for range 3 {
+			all.Go(func() {
+				a := user.call("POST", "/vms", w.launchBody())
+				if a.status != 201 && a.status != 409 {
+					t.Errorf("launching: %d %s", a.status, a.body)
+				}
+				if a.status == 201 {
+					mu.Lock()
+					defer mu.Unlock()
+					made = append(made, decode[api.CreatedVM](t, a).ID)
+				}
+			})
+		}
+		all.Wait()
+		for _, id := range made {
+			user.force(id)
+			if got := user.get(id); got.Status != dcm.StatusStopped {
+				t.Errorf("%s is %s: %+v", id, got.Status, got.Error)
+			}
+		}
+		if left := w.projects(); len(left) != 0 {
+			t.Fatalf("servers left in %v", left)
+		}
+	}
+	w.nothingLeft()
 }
 
 // TestBrokenCredential: one tenant's revoked token is that tenant's alone.
