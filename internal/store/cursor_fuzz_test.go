@@ -27,14 +27,41 @@ func FuzzCursor(f *testing.F) {
 			return &dynamodb.QueryOutput{}, nil
 		}}
 		_, err := acme(api).VMs(t.Context(), dcm.VMQuery{Cursor: cursor})
-		if err == nil && asked == 1 {
-			return
-		}
-		e, ok := errors.AsType[*dcm.Error](err)
-		if !ok || asked != 0 || e.Code != dcm.CodeInvalid || len(e.Fields) != 1 || e.Fields[0].Field != "cursor" {
-			t.Fatalf("cursor %q: %v after %d calls", cursor, err, asked)
-		}
+		wantReadOrRefused(t, cursor, err, asked)
 	})
+}
+
+// FuzzOtherCursors is FuzzCursor for the lists that are no VMs.
+func FuzzOtherCursors(f *testing.F) {
+	for _, seed := range []string{"", "x", "AAAA", goodCursor(f)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, cursor string) {
+		asked := 0
+		api := stub{query: func(in *dynamodb.QueryInput) (*dynamodb.QueryOutput, error) {
+			asked++
+			if start := in.ExclusiveStartKey; start != nil && text(start["PK"]) != "TENANT#acme" {
+				t.Fatalf("cursor %q starts at %v", cursor, start)
+			}
+			return &dynamodb.QueryOutput{}, nil
+		}}
+		_, err := acme(api).Workspaces(t.Context(), dcm.WorkspaceQuery{Cursor: cursor})
+		wantReadOrRefused(t, cursor, err, asked)
+		asked = 0
+		_, err = acme(api).Events(t.Context(), dcm.EventQuery{Cursor: cursor})
+		wantReadOrRefused(t, cursor, err, asked)
+	})
+}
+
+func wantReadOrRefused(t *testing.T, cursor string, err error, asked int) {
+	t.Helper()
+	if err == nil && asked == 1 {
+		return
+	}
+	e, ok := errors.AsType[*dcm.Error](err)
+	if !ok || asked != 0 || e.Code != dcm.CodeInvalid || len(e.Fields) != 1 || e.Fields[0].Field != "cursor" {
+		t.Fatalf("cursor %q: %v after %d calls", cursor, err, asked)
+	}
 }
 
 // goodCursor is a cursor that acme was given.

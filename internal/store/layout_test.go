@@ -44,6 +44,8 @@ func TestLayout(t *testing.T) {
 		}
 		wantNumber(t, items[vm]["dueAt"], i.VM.DueAt.Unix())
 		wantNumber(t, items["TENANT#acme IDEM#key"]["ttl"], i.Idempotency.ExpiresAt.Unix())
+		wantNumber(t, items[want[0]]["ttl"], now.Add(90*24*time.Hour).Unix())
+		wantNumber(t, items["TENANT#acme USAGE#2026-11"]["vm/hetzner/small/started"], 1)
 
 		stopping := dcm.StatusStopping
 		_, err := s.ChangeVM(ctx, someVM, dcm.VMChange{From: dcm.Statuses[:2], Status: &stopping})
@@ -54,6 +56,21 @@ func TestLayout(t *testing.T) {
 			t.Error("a stopped VM is still in the index")
 		}
 		wantNumber(t, items[vm]["ttl"], now.Add(30*24*time.Hour).Unix())
+
+		const ws, profile = "TENANT#acme WS#ws-aaaaaaaaaa", "TENANT#acme PROFILE"
+		_, err = s.ChangeWorkspace(ctx, someWorkspace, dcm.WorkspaceChange{Task: &dcm.WorkspaceTask{Kind: dcm.TaskMove}, DueAt: &now})
+		must(t, err)
+		ownAccounts(t, s, "hetzner")
+		items = scan(t, c, table)
+		for item, kind := range map[string]string{ws: "ws#", profile: "tenant#"} {
+			if got := text(items[item]["dueKind"]); !strings.HasPrefix(got, kind) {
+				t.Errorf("dueKind of %s is %q", item, got)
+			}
+			wantNumber(t, items[item]["dueAt"], now.Unix())
+		}
+		if items["TENANT#acme PROVIDER#hetzner"] == nil {
+			t.Error("no item of the provider account")
+		}
 	})
 }
 

@@ -300,6 +300,13 @@ func launchOnWhatWas(t *testing.T, s *subject) {
 	must(t, s.acme().ReplaceBackup(t.Context(), vm.WorkspaceID, from, to))
 	wantIs(t, s.acme().CreateVM(t.Context(), stale), dcm.ErrLostRace)
 
+	empty := s.launch(t, acme)
+	s.end(t, empty)
+	stale = s.resumption(t, empty)
+	_, err := s.acme().ChangeWorkspace(t.Context(), empty.WorkspaceID, dcm.WorkspaceChange{StorageID: ptr(dcm.AccountID("ac-1"))})
+	must(t, err)
+	wantIs(t, s.acme().CreateVM(t.Context(), stale), dcm.ErrLostRace)
+
 	s.task(t, vm, dcm.TaskDelete)
 	e := wantCode(t, s.acme().CreateVM(t.Context(), s.resumption(t, vm)), dcm.CodeConflict)
 	wantEqual(t, e.Message, "the workspace is being deleted")
