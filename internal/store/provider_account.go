@@ -19,9 +19,6 @@ func (t *tenantStore) PutProviderAccount(ctx context.Context, a dcm.ProviderAcco
 		return fmt.Errorf("put provider account: provider %q or id %q is not valid", a.Provider, a.ID)
 	}
 	condition := equalsOrAbsent(attrAccountID, string(replaces))
-	if replaces != dcm.PlatformAccount && replaces != a.ID {
-		condition = condition.And(noVMs())
-	}
 	if replaces != a.ID {
 		condition = condition.And(unused())
 	}
@@ -62,11 +59,6 @@ func (t *tenantStore) RemoveProviderAccount(ctx context.Context, provider string
 
 // unused is the condition that no VM depends on an account.
 func unused() expression.ConditionBuilder {
-	return absent(attrActiveVMs).Or(equals(attrActiveVMs, 0))
-}
-
-// noVMs holds for an account that no VM depends on.
-func noVMs() expression.ConditionBuilder {
 	return absent(attrActiveVMs).Or(equals(attrActiveVMs, 0))
 }
 
