@@ -12,6 +12,9 @@ import (
 const (
 	// spareTime is what a run leaves of its own time: nothing is begun then.
 	spareTime = time.Minute
+	// putOffTime is what an item leaves of the run's time: enough to note that
+	// it was not done, or it would be the first again in the next run.
+	putOffTime = 20 * time.Second
 	// failuresOfOne is how many items of one tenant may fail in a run before
 	// its others are put off untried. A storage that answers nobody would
 	// otherwise hold up every tenant behind it.
@@ -125,13 +128,24 @@ func timeLeft(ctx context.Context) bool {
 	return ctx.Err() == nil && (!ok || time.Until(deadline) > spareTime)
 }
 
+// withoutEnd ends a little before the run does.
+func withoutEnd(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-putOffTime))
+}
+
 // one handles an item and reports whether it worked. What it notes of a failure
 // outlasts the run's own end.
 func (q *queue[T]) one(ctx context.Context, item T) bool {
 	owner := q.owner(item)
 	var err error = errNotTried
 	if q.failed[owner] < failuresOfOne {
-		err = guard(func() error { return q.handler.Handle(ctx, item) })
+		work, cancel := withoutEnd(ctx)
+		err = guard(func() error { return q.handler.Handle(work, item) })
+		cancel()
 	}
 	if err == nil {
 		return true

@@ -1,0 +1,157 @@
+package sweep_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/sweep"
+)
+
+// dueStore lists what is due; nothing else of it is used.
+type dueStore struct {
+	dcm.Store
+	tenants    []dcm.DueTenant
+	workspaces []dcm.DueWorkspace
+}
+
+func (s *dueStore) DueTenants(_ context.Context, shard int, _ time.Time, limit int) ([]dcm.DueTenant, error) {
+	return page(s.tenants, shard, limit), nil
+}
+
+func (s *dueStore) DueWorkspaces(_ context.Context, shard int, _ time.Time, limit int) ([]dcm.DueWorkspace, error) {
+	return page(s.workspaces, shard, limit), nil
+}
+
+// page has everything in the first shard, and goes on listing what was handled.
+func page[T any](all []T, shard, limit int) []T {
+	if shard != 0 {
+		return nil
+	}
+	return all[:min(limit, len(all))]
+}
+
+// handler notes what it is given, and fails as it is told.
+type handler[T any] struct {
+	handle  func(context.Context, T) error
+	handled []T
+	putOff  map[string]error
+}
+
+func (h *handler[T]) Handle(ctx context.Context, due T) error {
+	h.handled = append(h.handled, due)
+	return h.handle(ctx, due)
+}
+
+func (h *handler[T]) PutOff(ctx context.Context, due T, cause error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if h.putOff == nil {
+		h.putOff = map[string]error{}
+	}
+	h.putOff[fmt.Sprint(due)] = cause
+	return nil
+}
+
+type noMeter struct{}
+
+func (noMeter) Count(dcm.Metric, int) {}
+
+func workspace(t dcm.TenantID, n int) dcm.DueWorkspace {
+	return dcm.DueWorkspace{Tenant: t, Workspace: dcm.WorkspaceID(fmt.Sprintf("ws-%d", n))}
+}
+
+func newKeys(s *dueStore, tenants *handler[dcm.DueTenant], workspaces *handler[dcm.DueWorkspace]) *sweep.Keys {
+	return &sweep.Keys{
+		Store: s, Clock: dcm.SystemClock{}, Log: slog.New(slog.NewJSONHandler(io.Discard, nil)), Meter: noMeter{},
+		Tenants: tenants, Workspaces: workspaces,
+	}
+}
+
+func fine[T any](context.Context, T) error { return nil }
+
+func TestOneItemFailsAlone(t *testing.T) {
+	t.Parallel()
+	s := &dueStore{tenants: []dcm.DueTenant{{Tenant: "a"}, {Tenant: "b"}}}
+	for n := range 4 {
+		s.workspaces = append(s.workspaces, workspace("a", n))
+	}
+	tenants := &handler[dcm.DueTenant]{handle: func(_ context.Context, d dcm.DueTenant) error {
+		if d.Tenant == "a" {
+			panic("of tenant a")
+		}
+		return nil
+	}}
+	workspaces := &handler[dcm.DueWorkspace]{handle: func(_ context.Context, d dcm.DueWorkspace) error {
+		if d.Workspace == "ws-1" {
+			return errors.New("no")
+		}
+		return nil
+	}}
+	report, err := newKeys(s, tenants, workspaces).Run(t.Context())
+	if want := (sweep.Report{Due: 6, Done: 4, Failed: 2}); err != nil || report != want {
+		t.Errorf("report %+v, %v", report, err)
+	}
+	if len(tenants.putOff) != 1 || len(workspaces.putOff) != 1 {
+		t.Errorf("put off %v and %v", tenants.putOff, workspaces.putOff)
+	}
+}
+
+// TestABrokenTenantHoldsUpNobody: after a few failures its other items are put
+// off untried, and everybody else's are done.
+func TestABrokenTenantHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	s := &dueStore{}
+	for n := range 50 {
+		s.workspaces = append(s.workspaces, workspace("broken", n))
+	}
+	s.workspaces = append(s.workspaces, workspace("sound", 99))
+	workspaces := &handler[dcm.DueWorkspace]{handle: func(_ context.Context, d dcm.DueWorkspace) error {
+		if d.Tenant == "broken" {
+			return errors.New("no")
+		}
+		return nil
+	}}
+	report, err := newKeys(s, &handler[dcm.DueTenant]{handle: fine[dcm.DueTenant]}, workspaces).Run(t.Context())
+	if want := (sweep.Report{Due: 51, Done: 1, Failed: 50}); err != nil || report != want {
+		t.Errorf("report %+v, %v", report, err)
+	}
+	if len(workspaces.handled) != 4 || len(workspaces.putOff) != 50 || !slices.Contains(workspaces.handled, workspace("sound", 99)) {
+		t.Errorf("tried %v, put off %d", workspaces.handled, len(workspaces.putOff))
+	}
+}
+
+// TestARunEndsInTime: nothing is begun that there is no time left for, and what
+// its end interrupts is still put off.
+func TestARunEndsInTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &dueStore{}
+		for n := range 5 {
+			s.workspaces = append(s.workspaces, workspace("a", n))
+		}
+		workspaces := &handler[dcm.DueWorkspace]{handle: func(ctx context.Context, d dcm.DueWorkspace) error {
+			if d.Workspace == "ws-0" {
+				return dcm.Sleep(ctx, 5*time.Minute)
+			}
+			return dcm.Sleep(ctx, time.Hour)
+		}}
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+		defer cancel()
+		report, err := newKeys(s, &handler[dcm.DueTenant]{handle: fine[dcm.DueTenant]}, workspaces).Run(ctx)
+		if want := (sweep.Report{Due: 2, Done: 1, Failed: 1}); err != nil || report != want {
+			t.Errorf("report %+v, %v", report, err)
+		}
+		if len(workspaces.putOff) != 1 {
+			t.Errorf("put off %v", workspaces.putOff)
+		}
+	})
+}
