@@ -145,7 +145,9 @@ func TestDeadlines(t *testing.T) {
 		vm := user.launch()
 		m := w.machine(vm.ID)
 		m.bootstrap()
-		for range 12 {
+		// Past the deadline it is told to stop, and has ten minutes to say that
+		// there is work in it after all.
+		for range 15 {
 			w.advance(4 * time.Minute)
 			m.call("POST", m.path("/heartbeat"), dcm.Heartbeat{State: dcm.AgentBooting, Phase: dcm.PhaseBuilding})
 			w.sweep()
@@ -384,4 +386,63 @@ func TestIdleEndsAVM(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	w.nothingLeft()
+}
+
+// TestAnAbandonedLaunchIsGivenToNobody: its record will never run, and whatever
+// somebody did in it would be lost.
+func TestAnAbandonedLaunchIsGivenToNobody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	user := w.user("acme")
+	w.fault(map[string]any{"service": "dynamodb", "operation": "UpdateItem", "mode": "error"})
+	user.call("POST", "/vms", w.launchBody(), "Idempotency-Key", "k").expect(t, 500)
+	w.clearFaults()
+	w.advance(dcm.LaunchDeadline)
+	w.sweep()
+	a := user.call("POST", "/vms", w.launchBody(), "Idempotency-Key", "k")
+	if a.status == 201 {
+		t.Errorf("the same key answers a VM: %s", a.body)
+	}
+	w.free(user, dcm.ProblemLaunchTimeout)
+}
+
+// TestWorkBeforeTheFirstHeartbeatCounts: the VM was ready, nobody had heard so,
+// and its owner stops it.
+func TestWorkBeforeTheFirstHeartbeatCounts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	user := w.user("acme")
+	vm := user.launch()
+	m := w.machine(vm.ID)
+	m.bootstrap()
+	got := decode[api.VM](t, user.call("DELETE", "/vms/"+string(vm.ID), nil).expect(t, 202))
+	if got.Status != dcm.StatusStopping {
+		t.Fatalf("status %s", got.Status)
+	}
+	if a := m.beat(dcm.Heartbeat{State: dcm.AgentRunning}); a.Command != dcm.CommandStop || a.Discard {
+		t.Fatalf("command %+v", a)
+	}
+	if saved := m.backup(0, []byte("work")); saved.Generation != 1 {
+		t.Errorf("generation %d", saved.Generation)
+	}
+	m.cleanup(1).expect(t, 202)
+	w.nothingLeft()
+}
+
+// TestALostCreateIsWaitedFor: a server may still come to be, so nobody calls
+// the VM gone before it had time to.
+func TestALostCreateIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	user := w.user("acme")
+	w.fault(map[string]any{"service": "hetzner", "operation": "CreateServer", "mode": "error", "code": "server_error", "count": 1})
+	w.fault(map[string]any{"service": "hetzner", "operation": "CreateServer", "mode": "error", "code": "unauthorized"})
+	user.call("POST", "/vms", w.launchBody()).expect(t, 424)
+	w.clearFaults()
+	if vm := user.listed()[0]; vm.Status != dcm.StatusStopping {
+		t.Errorf("status %s right after a create that may have worked", vm.Status)
+	}
+	w.advance(dcm.LaunchDeadline)
+	w.sweep()
+	w.free(user, string(dcm.CodeProviderAuth))
 }

@@ -126,7 +126,7 @@ func TestRepoURLs(t *testing.T) {
 		"https://169.254.169.254/latest", "https://10.0.0.1/a", "https://192.168.1.1/a", "https://2130706433/a",
 		"https://0x7f000001/a", "https://127.1/a", "https://metadata.google.internal/a", "https://[::ffff:127.0.0.1]/a",
 		"https://github.com/a\nb", "https://github.com/a b", "https://gïthub.com/a", "https://github.com/$(x)",
-		"https://x.localhost/a", "git@169.254.169.254:a", "https://0.0.0.0/a", "https://github.com/" + strings.Repeat("a", 512),
+		"https://x.localhost/a", "https://github.com:0/a/b", "https://github.com:99999/a", "https://github.com/a%0ab", "https://github.com/../../x", "git@169.254.169.254:a", "https://0.0.0.0/a", "https://github.com/" + strings.Repeat("a", 512),
 	} {
 		if err := dcm.CheckRepoURL(bad, false); err == nil {
 			t.Errorf("%q was accepted", bad)

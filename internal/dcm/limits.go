@@ -24,12 +24,11 @@ const (
 	// heartbeat pays for a write: about every fourth does.
 	HeartbeatWriteAfter = 4*HeartbeatInterval - HeartbeatInterval/2
 
-	// SilentGrace is how long a stopping VM that no longer calls is kept
-	// before it is released unsaved. It outlasts an hour without a control
-	// plane, after which the agent would still back up.
+	// SilentGrace is how long a stopping VM whose server is off is kept before
+	// it is released unsaved.
 	SilentGrace = 2 * time.Hour
-	// StopGrace is how long a stopping VM that does call, but cannot back up,
-	// is kept past its stop.
+	// StopGrace is how long a stopping VM that runs, but cannot back up, is
+	// kept past its stop, whether it calls or is silent.
 	StopGrace = 24 * time.Hour
 	// ReleaseRetry is when a release that could not finish is tried again.
 	ReleaseRetry = time.Minute

@@ -104,6 +104,7 @@ const (
 	ProblemBootTimeout    = "boot_timeout"
 	ProblemLaunchTimeout  = "launch_timeout"
 	ProblemReleaseBlocked = "release_blocked"
+	ProblemWorkLost       = "work_lost"
 )
 
 // Command is what the control plane wants of the agent.

@@ -91,6 +91,8 @@ type Server struct {
 	Location   string
 	// Status is the provider's own word, for logs and receipts.
 	Status string
+	// Off says that the machine is not running, though it exists and is paid.
+	Off bool
 	// IPv4 and IPv6 are empty while the provider has not assigned them.
 	IPv4      string
 	IPv6      string

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -48,6 +50,14 @@ func CheckRepoURL(raw string, allowFile bool) error {
 		return errors.New("must be an https:// or ssh git URL")
 	default:
 		return errors.New("must be an https:// or ssh git URL")
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return errors.New("has an invalid port")
+		}
+	}
+	if strings.ContainsFunc(u.Path, isUnprintable) || slices.Contains(strings.Split(u.Path, "/"), "..") {
+		return errors.New("has an invalid path")
 	}
 	if u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
 		return errors.New("must not contain a query or a fragment")

@@ -200,6 +200,9 @@ func (b *Backups) finish(ctx context.Context, t dcm.TenantStore, vm dcm.VM, acco
 		Parts: r.Parts, SizeBytes: r.Size, PartsSHA256: r.PartsSHA256,
 	})
 	if kind := dcm.KindOf(err); kind == dcm.KindInvalid || kind == dcm.KindNotFound {
+		if err := b.refuse(ctx, t, bucket, vm); err != nil {
+			return dcm.BackupCompleted{}, err
+		}
 		return dcm.BackupCompleted{}, dcm.Errorf(dcm.CodeConflict, "what was uploaded is not what was announced; start the backup again").WithCause(err)
 	}
 	if err != nil {
@@ -214,6 +217,28 @@ func (b *Backups) finish(ctx context.Context, t dcm.TenantStore, vm dcm.VM, acco
 	b.Meter.Count(dcm.MetricBackupCompleted, 1)
 	b.describe(ctx, bucket, vm, backup)
 	return dcm.BackupCompleted{Generation: backup.Generation}, nil
+}
+
+// refuse makes sure that an upload which is not what was announced never
+// passes for a backup: first on record, then in storage, where some services
+// find out only after they have completed it.
+func (b *Backups) refuse(ctx context.Context, t dcm.TenantStore, bucket dcm.Bucket, vm dcm.VM) error {
+	refused := *vm.Upload
+	refused.Expected = nil
+	_, err := t.ChangeVM(ctx, vm.ID, dcm.VMChange{
+		From: []dcm.Status{dcm.StatusRunning, dcm.StatusStopping}, IfUpload: &refused.BackupID, Upload: &refused,
+	})
+	if err != nil && !errors.Is(err, dcm.ErrLostRace) {
+		return fmt.Errorf("refuse backup %s: %w", refused.BackupID, err)
+	}
+	object, err := b.Storage.FindUploaded(ctx, bucket, uploadRef(vm, &refused))
+	if err == nil && object != nil && object.VersionID != "" {
+		err = b.Storage.DeleteVersion(ctx, bucket, object.Key, object.VersionID)
+	}
+	if err != nil {
+		b.Log.WarnContext(ctx, "a refused upload is left in storage", "vm", vm.ID, "backup", refused.BackupID, "error", err)
+	}
+	return nil
 }
 
 // completedBefore answers a repeated call whose first answer was lost.

@@ -53,7 +53,7 @@ func (c *Cleaner) Cleanup(ctx context.Context, who dcm.TokenClaims, r dcm.Cleanu
 // mayGo checks the agent's word against the record.
 func mayGo(vm dcm.VM, r dcm.Cleanup) error {
 	switch {
-	case mayRelease(vm):
+	case mayRelease(vm), vm.RunningAt == nil:
 		return nil
 	case r.Discard:
 		return dcm.Errorf(dcm.CodeConflict, "this VM's work may not be discarded; back it up first")

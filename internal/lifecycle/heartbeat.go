@@ -72,6 +72,10 @@ func (h *Heart) news(vm dcm.VM, beat dcm.Heartbeat) *dcm.VMChange {
 	if !vm.Status.Active() || vm.Status == dcm.StatusStopping && mayRelease(vm) {
 		return nil
 	}
+	if vm.Status == dcm.StatusStopping && vm.RunningAt == nil && beat.State != dcm.AgentRunning {
+		// Nothing was ever ready: the release need not wait for this VM.
+		return nil
+	}
 	due := earliest(now.Add(dcm.HeartbeatLostAfter), hardDeadline(vm))
 	change := &dcm.VMChange{
 		From: []dcm.Status{vm.Status}, LastSeenAt: &now, DueAt: &due, Signals: &beat.Signals,
@@ -106,6 +110,11 @@ func (h *Heart) move(vm dcm.VM, beat dcm.Heartbeat, now time.Time, c *dcm.VMChan
 		return true
 	}
 	switch {
+	case vm.Status == dcm.StatusStopping && vm.RunningAt == nil:
+		// It was ready before it was stopped, and nobody had heard so: there may
+		// be work in it.
+		c.RunningAt = &now
+		return true
 	case vm.Status == dcm.StatusStopping:
 		return false
 	case beat.State == dcm.AgentFailed && vm.Status == dcm.StatusCreating:
@@ -203,6 +212,19 @@ func checkHeartbeat(b dcm.Heartbeat) error {
 	}
 	if b.Error != nil && (b.Error.Code == "" || len(b.Error.Code) > 64) {
 		add("error", "must have a code of at most 64 characters")
+	}
+	for field, text := range map[string]string{"version": b.Version, "runtime": b.Runtime} {
+		if strings.ContainsFunc(text, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
+			add(field, "must not contain control characters")
+		}
+	}
+	for field, at := range map[string]*time.Time{
+		"idleSince": b.IdleSince, "signals.terminal": b.Signals.Terminal, "signals.http": b.Signals.HTTP,
+		"signals.ssh": b.Signals.SSH, "signals.files": b.Signals.Files, "signals.cpu": b.Signals.CPU,
+	} {
+		if at != nil && (at.Year() < 2000 || at.Year() > 2200) {
+			add(field, "is not a time of this world")
+		}
 	}
 	if len(b.Version) > 64 {
 		add("version", "must be at most 64 characters")

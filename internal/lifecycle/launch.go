@@ -116,12 +116,19 @@ func (l *Launcher) realise(ctx context.Context, p plan) (dcm.VM, error) {
 		return dcm.VM{}, l.undo(ctx, vm, p.accounts, err)
 	}
 	due := vm.CreatedAt.Add(dcm.BootDeadline)
-	changed, err := tenant.ChangeVM(ctx, vm.ID, dcm.VMChange{
+	record := dcm.VMChange{
 		From:         []dcm.Status{dcm.StatusCreating},
 		Server:       facts(server),
 		DNSRecordIDs: ids,
 		DueAt:        &due,
-	})
+	}
+	changed, err := tenant.ChangeVM(ctx, vm.ID, record)
+	if err != nil && !errors.Is(err, dcm.ErrLostRace) {
+		// Once more, whatever became of the request: a server is running.
+		again, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+		defer cancel()
+		changed, err = tenant.ChangeVM(again, vm.ID, record)
+	}
 	if errors.Is(err, dcm.ErrLostRace) {
 		// Somebody ended the VM meanwhile. Its release waits for this launch,
 		// because only the launch knew whether there would be a server.
@@ -153,6 +160,9 @@ func (l *Launcher) publish(ctx context.Context, p plan, s dcm.Server) ([]string,
 		// found and adopted.
 		ids, err = l.DNS.Publish(ctx, p.zone, records)
 	}
+	if dcm.KindOf(err) == dcm.KindUnavailable {
+		err = &unsureError{err}
+	}
 	if err != nil {
 		return nil, outsideError("the DNS service", err)
 	}
@@ -171,6 +181,12 @@ func facts(s dcm.Server) *dcm.ServerFacts {
 func (l *Launcher) undo(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts, failure error) error {
 	problem := problemOf(failure)
 	now := l.Clock.Now()
+	due, certain := now, certainly(failure)
+	if !certain {
+		// What timed out may still come to be. Nobody may call it gone before
+		// it had time to.
+		due = vm.CreatedAt.Add(dcm.LaunchDeadline)
+	}
 	status, reason := dcm.StatusStopping, dcm.StopCreateFailed
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
@@ -180,16 +196,33 @@ func (l *Launcher) undo(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccou
 		StopReason: &reason,
 		Error:      &problem,
 		StoppingAt: &now,
-		DueAt:      &now,
+		DueAt:      &due,
 	})
 	if err != nil && !errors.Is(err, dcm.ErrLostRace) {
 		l.Log.ErrorContext(ctx, "undo launch: the sweep must do it", "vm", vm.ID, "error", err)
 		return failure
 	}
-	stopped.ProviderID = vm.ProviderID
-	l.finishUndo(ctx, stopped, accounts)
+	if certain {
+		stopped.ProviderID = vm.ProviderID
+		l.finishUndo(ctx, stopped, accounts)
+	}
 	return failure
 }
+
+// certainly reports whether the services said no, each time they were asked. A
+// service that did not answer may have done what it was asked.
+func certainly(failure error) bool {
+	for err := failure; err != nil; {
+		if _, unsure := err.(*unsureError); unsure {
+			return false
+		}
+		err = errors.Unwrap(err)
+	}
+	return true
+}
+
+// recordTimeout bounds the second try to record a server.
+const recordTimeout = 3 * time.Second
 
 // undoTimeout keeps the undoing within API Gateway's 30 s.
 const undoTimeout = 7 * time.Second
@@ -229,12 +262,39 @@ func (l *Launcher) replay(ctx context.Context, t dcm.TenantStore, earlier dcm.Id
 	if vm.StopReason == dcm.StopCreateFailed && vm.RunningAt == nil && vm.Error != nil && vm.BootstrappedAt == nil {
 		return Launched{}, dcm.Errorf(replayCode(vm.Error.Code), "%s", vm.Error.Message)
 	}
+	if vm, err = l.awaitServer(ctx, t, vm); err != nil {
+		return Launched{}, err
+	}
 	password, err := l.Sealer.Open(ctx, passwordContext(vm), vm.Password)
 	if err != nil {
 		return Launched{}, fmt.Errorf("open the terminal password of %s: %w", vm.ID, err)
 	}
 	return Launched{VM: vm, Password: password}, nil
 }
+
+// awaitServer waits for the launch that is still under way, and gives nobody a
+// VM whose launch was abandoned: it will be released with whatever is in it.
+func (l *Launcher) awaitServer(ctx context.Context, t dcm.TenantStore, vm dcm.VM) (dcm.VM, error) {
+	for range replayTries {
+		if vm.Status != dcm.StatusCreating || vm.ProviderID != "" {
+			return vm, nil
+		}
+		if err := dcm.Sleep(ctx, replayPause); err != nil {
+			return vm, err
+		}
+		var err error
+		if vm, err = t.VM(ctx, vm.ID); err != nil {
+			return vm, fmt.Errorf("read the earlier VM %s: %w", vm.ID, err)
+		}
+	}
+	return vm, dcm.Errorf(dcm.CodeConflict, "the earlier request with this Idempotency-Key has not come to an end; try again later")
+}
+
+// A replay waits as long as a launch may take.
+const (
+	replayPause = 250 * time.Millisecond
+	replayTries = int(dcm.LaunchBudget / replayPause)
+)
 
 // replayCode is the code a failed launch was answered with.
 func replayCode(code string) dcm.Code {

@@ -21,7 +21,10 @@ const (
 // order gets the plan's server: it tries the offers in turn while the provider
 // has no capacity, and the same offer again while the provider fails.
 func (l *Launcher) order(ctx context.Context, p plan) (dcm.Server, error) {
-	var soldOut []string
+	var (
+		soldOut []string
+		last    error
+	)
 	for _, offer := range p.offers {
 		server, err := l.orderOffer(ctx, p, offer)
 		if err == nil {
@@ -30,10 +33,10 @@ func (l *Launcher) order(ctx context.Context, p plan) (dcm.Server, error) {
 		if dcm.KindOf(err) != dcm.KindCapacity {
 			return dcm.Server{}, outsideError("the provider", err)
 		}
-		soldOut = append(soldOut, offer.String())
+		soldOut, last = append(soldOut, offer.String()), err
 	}
 	return dcm.Server{}, dcm.Errorf(dcm.CodeCapacityUnavailable,
-		"%s has no capacity for a %s VM; tried %s", p.intent.VM.Provider, p.intent.VM.Size, strings.Join(soldOut, ", "))
+		"%s has no capacity for a %s VM; tried %s", p.intent.VM.Provider, p.intent.VM.Size, strings.Join(soldOut, ", ")).WithCause(last)
 }
 
 // orderOffer orders one offer until it is decided or the budget is spent.
@@ -43,8 +46,13 @@ func (l *Launcher) orderOffer(ctx context.Context, p plan, offer dcm.Offer) (dcm
 		Name: vm.ID.ServerName(), ServerType: offer.ServerType, Location: offer.Location,
 		Image: l.Image, UserData: p.userData, Labels: vm.ServerLabels(l.Installation),
 	}
+	unsure := false
 	for wait := orderBackoff; ; wait *= 2 {
 		server, err := l.orderOnce(ctx, p, request)
+		unsure = unsure || dcm.KindOf(err) == dcm.KindUnavailable
+		if err != nil && unsure {
+			err = &unsureError{err}
+		}
 		var asked time.Duration
 		switch dcm.KindOf(err) {
 		case "":
@@ -66,6 +74,12 @@ func (l *Launcher) orderOffer(ctx context.Context, p plan, offer dcm.Offer) (dcm
 		}
 	}
 }
+
+// unsureError is a failure after which the server or the record may exist.
+type unsureError struct{ err error }
+
+func (e *unsureError) Error() string { return e.err.Error() }
+func (e *unsureError) Unwrap() error { return e.err }
 
 // orderOnce makes one try. "Exists" means that an earlier try succeeded and
 // its answer was lost: the server is read, checked to be ours, and adopted.

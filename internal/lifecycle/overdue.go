@@ -110,18 +110,19 @@ func (o *Overdue) stopping(ctx context.Context, vm dcm.VM, accounts dcm.TenantAc
 	detail := "released: " + string(vm.StopReason)
 	switch {
 	case mayRelease(vm):
-	case now.Before(graceEnds(vm, now)):
-		gone, err := o.serverGone(ctx, vm, accounts)
+	case vm.RunningAt == nil && !now.Before(stoppedAt(vm).Add(dcm.HeartbeatLostAfter)):
+		// Had it been ready, it would have said so by now.
+	case now.Before(stoppedAt(vm).Add(dcm.StopGrace)):
+		keep, err := o.keep(ctx, vm, accounts)
 		if err != nil {
 			return err
 		}
-		if !gone {
-			return o.putOff(ctx, vm, earliest(now.Add(dcm.HeartbeatLostAfter), graceEnds(vm, now)))
+		if keep {
+			return o.putOff(ctx, vm, earliest(now.Add(dcm.HeartbeatLostAfter), stoppedAt(vm).Add(dcm.StopGrace)))
 		}
 	default:
 		detail += "; its last work could not be saved"
-		o.Meter.Count(dcm.MetricWorkLost, 1)
-		o.Log.ErrorContext(ctx, "released a VM whose last work could not be saved", "vm", vm.ID, "tenant", vm.TenantID)
+		o.lost(ctx, vm)
 	}
 	event, err := o.event(vm, dcm.ActorSystem, sweepVMs, Origin{}, detail)
 	if err != nil {
@@ -133,20 +134,23 @@ func (o *Overdue) stopping(ctx context.Context, vm dcm.VM, accounts dcm.TenantAc
 	return nil
 }
 
-// graceEnds is how long a stopping VM is kept for the sake of its work: a day
-// while its agent calls, a shorter while once it is silent.
-func graceEnds(vm dcm.VM, now time.Time) time.Time {
-	stopped := vm.CreatedAt
+// stoppedAt is when a stopping VM began to stop.
+func stoppedAt(vm dcm.VM) time.Time {
 	if vm.StoppingAt != nil {
-		stopped = *vm.StoppingAt
+		return *vm.StoppingAt
 	}
-	if silent := silentSince(vm, now); silent > dcm.HeartbeatLostAfter {
-		return now.Add(-silent).Add(dcm.SilentGrace)
-	}
-	return stopped.Add(dcm.StopGrace)
+	return vm.CreatedAt
 }
 
-func (o *Overdue) serverGone(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) (bool, error) {
+// keep decides whether a stopping VM may still save its work. One that calls
+// may. So may a silent one whose server runs: it may have lost its network, and
+// will carry on. A server that is off is given a shorter while, for somebody to
+// start it; one that is gone, none.
+func (o *Overdue) keep(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) (bool, error) {
+	silent := silentSince(vm, o.Clock.Now())
+	if silent <= dcm.HeartbeatLostAfter {
+		return true, nil
+	}
 	provider := o.Providers[vm.Provider]
 	if provider == nil {
 		return false, fmt.Errorf("provider %q has no adapter", vm.Provider)
@@ -159,7 +163,27 @@ func (o *Overdue) serverGone(ctx context.Context, vm dcm.VM, accounts dcm.Tenant
 	if err != nil {
 		return false, fmt.Errorf("ask for the server of %s: %w", vm.ID, err)
 	}
-	return server == nil, nil
+	if server == nil {
+		return false, nil
+	}
+	if !server.Off || silent < dcm.SilentGrace {
+		return true, nil
+	}
+	o.lost(ctx, vm)
+	return false, nil
+}
+
+// lost tells everybody that work could not be saved.
+func (o *Overdue) lost(ctx context.Context, vm dcm.VM) {
+	o.Meter.Count(dcm.MetricWorkLost, 1)
+	o.Log.ErrorContext(ctx, "released a VM whose last work could not be saved", "vm", vm.ID, "tenant", vm.TenantID)
+	_, err := o.Store.Tenant(vm.TenantID).ChangeVM(ctx, vm.ID, dcm.VMChange{
+		From:  []dcm.Status{dcm.StatusStopping},
+		Error: &dcm.Problem{Code: dcm.ProblemWorkLost, Message: "the VM could not back up before its end; what changed since its last backup is lost"},
+	})
+	if err != nil {
+		o.Log.ErrorContext(ctx, "the loss could not be recorded", "vm", vm.ID, "error", err)
+	}
 }
 
 // PutOff gives an item that failed another time, so that it does not fail in

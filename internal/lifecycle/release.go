@@ -86,7 +86,7 @@ func (r *Releaser) finish(ctx context.Context, vm dcm.VM, event *dcm.Event) (dcm
 
 // mayRelease says that a stopping VM need not be kept for its work: its owner
 // let it go, its agent has saved it, or there never was any.
-func mayRelease(vm dcm.VM) bool { return vm.Force || vm.RunningAt == nil }
+func mayRelease(vm dcm.VM) bool { return vm.Force || vm.RunningAt == nil && vm.BootstrappedAt == nil }
 
 // putOff notes why the VM is still there and when to try again.
 func (r *Releaser) putOff(ctx context.Context, vm dcm.VM, due time.Time, cause error) (dcm.VM, error) {

@@ -30,7 +30,7 @@ func (s settler) settle(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccou
 		if err != nil {
 			return fmt.Errorf("look for backup %s: %w", u.BackupID, err)
 		}
-		if object != nil {
+		if object != nil && object.SizeBytes == u.Expected.SizeBytes {
 			return s.adopt(ctx, vm, *object)
 		}
 	}

@@ -30,7 +30,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// otherwise mint itself a token.
 		http.Error(w, "the controls answer to localhost only", http.StatusForbidden)
 	default:
-		h.controls.ServeHTTP(w, r)
+		// Nor may a page of another origin move the clock or inject faults.
+		http.NewCrossOriginProtection().Handler(h.controls).ServeHTTP(w, r)
 	}
 }
 

@@ -10,8 +10,10 @@ import (
 // crossOrigin reports whether a page that is none of this VM's made the
 // request. Browsers send our cookie with requests from any page of the same
 // site, which every other VM of the installation is, and put no bar at all
-// before a WebSocket. So what carries another origin is refused, and what can
-// carry none (a link, an image, a tool) passes.
+// before a WebSocket. So what carries another origin is refused. What carries
+// none passes if it opens a page, as a link does, or comes from a tool; what
+// would be part of another VM's page, such as a script of ours read by it,
+// passes only if it names this VM's page as its referrer.
 //
 // Requests that change things always carry one, in every browser.
 func crossOrigin(r *http.Request, hostname string) bool {
@@ -21,10 +23,25 @@ func crossOrigin(r *http.Request, hostname string) bool {
 	}
 	origin := r.Header.Get("Origin")
 	if origin == "" {
-		return false
+		return embedded(r) && !under(r.Referer(), hostname)
 	}
-	u, err := url.Parse(origin)
-	return err != nil || !underHostname(u.Host, hostname)
+	return !under(origin, hostname)
+}
+
+// embedded reports whether a browser asks for a part of another site's or
+// host's page.
+func embedded(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "same-site", "cross-site":
+		mode := r.Header.Get("Sec-Fetch-Mode")
+		return mode != "" && mode != "navigate"
+	}
+	return false
+}
+
+func under(address, hostname string) bool {
+	u, err := url.Parse(address)
+	return err == nil && underHostname(u.Host, hostname)
 }
 
 // sameOrigin reports whether a page of the very same host made the request, or

@@ -161,7 +161,7 @@ func stepOf(function string) string {
 	return map[string]string{
 		"vms-create": "201-new-workspace", "vms-bootstrap": "200-first-call", "vms-heartbeat": "200-running",
 		"vms-delete": "202-stop", "vms-backup-start": "201-first", "vms-backup-parts": "200-one",
-		"workspaces-delete": "202-free",
+		"workspaces-delete":   "202-free",
 		"tenant-provider-add": "201-hetzner",
 	}[function]
 }

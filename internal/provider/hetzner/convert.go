@@ -17,6 +17,7 @@ import (
 func (p *Provider) server(s *hcloud.Server) dcm.Server {
 	out := dcm.Server{
 		ID: strconv.FormatInt(s.ID, 10), Name: s.Name, Status: string(s.Status),
+		Off:  s.Status == hcloud.ServerStatusOff,
 		IPv4: ipv4(s.PublicNet.IPv4), IPv6: ipv6(s.PublicNet.IPv6),
 		Labels: maps.Clone(s.Labels), CreatedAt: s.Created.UTC(),
 	}
