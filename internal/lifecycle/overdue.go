@@ -107,20 +107,25 @@ func (o *Overdue) stop(ctx context.Context, vm dcm.VM, reason dcm.StopReason, p 
 // none, or can't any more, or has had its time, it is released.
 func (o *Overdue) stopping(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) error {
 	now := o.Clock.Now()
-	detail := "released: " + string(vm.StopReason)
+	lost := false
 	switch {
 	case mayRelease(vm):
 	case vm.RunningAt == nil && !now.Before(stoppedAt(vm).Add(dcm.HeartbeatLostAfter)):
 		// Had it been ready, it would have said so by now.
 	case now.Before(stoppedAt(vm).Add(dcm.StopGrace)):
-		keep, err := o.keep(ctx, vm, accounts)
+		keep, off, err := o.keep(ctx, vm, accounts)
 		if err != nil {
 			return err
 		}
+		lost = off
 		if keep {
 			return o.putOff(ctx, vm, earliest(now.Add(dcm.HeartbeatLostAfter), stoppedAt(vm).Add(dcm.StopGrace)))
 		}
 	default:
+		lost = true
+	}
+	detail := "released: " + string(vm.StopReason)
+	if lost {
 		detail += "; its last work could not be saved"
 		o.lost(ctx, vm)
 	}
@@ -145,32 +150,32 @@ func stoppedAt(vm dcm.VM) time.Time {
 // keep decides whether a stopping VM may still save its work. One that calls
 // may. So may a silent one whose server runs: it may have lost its network, and
 // will carry on. A server that is off is given a shorter while, for somebody to
-// start it; one that is gone, none.
-func (o *Overdue) keep(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) (bool, error) {
+// start it; one that is gone, none. Off says that the time of such a server is
+// over.
+func (o *Overdue) keep(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) (keep, off bool, err error) {
 	silent := silentSince(vm, o.Clock.Now())
 	if silent <= dcm.HeartbeatLostAfter {
-		return true, nil
+		return true, false, nil
 	}
 	provider := o.Providers[vm.Provider]
 	if provider == nil {
-		return false, fmt.Errorf("provider %q has no adapter", vm.Provider)
+		return false, false, fmt.Errorf("provider %q has no adapter", vm.Provider)
 	}
 	credential, err := o.Accounts.Credential(ctx, accounts, vm.Provider, vm.AccountID)
 	if err != nil {
-		return false, fmt.Errorf("open the credential for %s: %w", vm.Provider, err)
+		return false, false, fmt.Errorf("open the credential for %s: %w", vm.Provider, err)
 	}
 	server, err := provider.GetVM(ctx, credential, dcm.ServerRef{ID: vm.ProviderID, Name: vm.ID.ServerName()})
 	if err != nil {
-		return false, fmt.Errorf("ask for the server of %s: %w", vm.ID, err)
+		return false, false, fmt.Errorf("ask for the server of %s: %w", vm.ID, err)
 	}
 	if server == nil {
-		return false, nil
+		return false, false, nil
 	}
 	if !server.Off || silent < dcm.SilentGrace {
-		return true, nil
+		return true, false, nil
 	}
-	o.lost(ctx, vm)
-	return false, nil
+	return false, true, nil
 }
 
 // lost tells everybody that work could not be saved.
