@@ -42,7 +42,7 @@ func newWorld(t *testing.T, environment map[string]string) *world {
 	w := &world{t: t}
 	stack, err := local.Start(t.Context(), local.Options{
 		Template: "../../template.yaml", Functions: w.function, AgentBinary: agent,
-		Dir: t.TempDir(), Environment: environment,
+		Dir: t.TempDir(), ManualSchedules: true, Environment: environment,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -119,7 +119,9 @@ func (s *Stack) startAPI(context.Context) error {
 	s.schedules = newSchedules(s.clock, s.api, s.template.Schedules, s.options.Logger)
 	ctx, cancel := context.WithCancel(context.Background())
 	s.end = cancel
-	s.background.Go(func() { s.schedules.run(ctx) })
+	if !s.options.ManualSchedules {
+		s.background.Go(func() { s.schedules.run(ctx) })
+	}
 	s.front.open(s.api, s.controls())
 	return nil
 }

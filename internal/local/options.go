@@ -31,6 +31,9 @@ type Options struct {
 	// HeartbeatInterval is how often agents call; 0 for two seconds, because
 	// nobody pays for a call here.
 	HeartbeatInterval time.Duration
+	// ManualSchedules runs a schedule's function only when asked through
+	// /_local/schedules/, for tests that count calls.
+	ManualSchedules bool
 	// Environment overrides the functions' environment.
 	Environment map[string]string
 	// FunctionOutput takes the functions' log lines; nil for a file in Dir.
