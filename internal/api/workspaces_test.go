@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/app/objects"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
@@ -271,5 +272,34 @@ func TestAVMWins(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestADamagedBackupIsLeftAlone: what the storage holds is not what was saved.
+// Nothing takes its place, and no key goes: somebody may still mend it.
+func TestADamagedBackupIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	user := w.user("acme")
+	user.call("POST", "/tenant/storage", w.plainBody()).expect(t, 201)
+	id := user.saved([]byte("work"))
+	before, _ := w.record("acme", id)
+	err := objects.Storage(w.behind()).Put(t.Context(), dcm.Bucket{
+		Name: plainBucket, Endpoint: w.Endpoint("s3"), AccessKeyID: plainKeyID, SecretAccessKey: dcm.NewSecret(plainSecret),
+	}, before.Backup.Key, "application/octet-stream", []byte("something else"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	user.rotate(id)
+	for range 2 {
+		w.sweepKeys()
+		w.advance(3 * time.Minute)
+	}
+	after, _ := w.record("acme", id)
+	if after.Backup.ID != before.Backup.ID || after.Generation != before.Generation || len(w.keysOf(id)) != 2 || len(w.State().Uploads) != 0 {
+		t.Errorf("%+v with keys %v and uploads %v", after, w.keysOf(id), w.State().Uploads)
+	}
+	if p := user.workspace(id).Task.Problem; p == nil || p.Code != "rotate_failed" || !strings.Contains(p.Message, "is not the backup that was saved") || after.Task.Attempt != 2 {
+		t.Errorf("problem %+v after %d attempts", p, after.Task.Attempt)
 	}
 }

@@ -40,22 +40,21 @@ func (j *job) stream(ctx context.Context, p plannedCopy, ref dcm.UploadRef) (dcm
 		stall.Reset(stallLimit)
 		return j.Storage.UploadPart(ctx, p.target, ref, spec, part)
 	})
-	if err := p.transfer(dst, src, j.Reencrypter); err != nil {
+	err = p.transfer(dst, src, j.Reencrypter)
+	if _, outside := errors.AsType[*dcm.ProviderError](err); err != nil && (outside || ctx.Err() != nil) {
 		return dcm.UploadTotals{}, "", fmt.Errorf("copy backup %s: %w", p.from.ID, errors.Join(err, context.Cause(ctx)))
 	}
-	if err := src.check(p.from); err != nil {
+	// What can't be decrypted may not be what was saved: that is then the reason.
+	if err := errors.Join(src.check(p.from), err); err != nil {
 		return dcm.UploadTotals{}, "", fmt.Errorf("copy backup %s: %w", p.from.ID, err)
 	}
 	return dst.finish()
 }
 
-// transfer copies all of src, to its very end.
+// transfer copies src, or re-encrypts it.
 func (p plannedCopy) transfer(dst io.Writer, src io.Reader, r dcm.Reencrypter) error {
 	if p.recipient != "" {
-		if err := r.Reencrypt(dst, src, p.identity, p.recipient); err != nil {
-			return err
-		}
-		dst = io.Discard
+		return r.Reencrypt(dst, src, p.identity, p.recipient)
 	}
 	_, err := io.Copy(dst, src)
 	return err
@@ -80,8 +79,12 @@ func (r *verifiedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// check compares what was read with what the record says of the backup.
+// check reads to the end, and compares what was read with what the record says
+// of the backup.
 func (r *verifiedReader) check(b dcm.Backup) error {
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		return err
+	}
 	if r.size == b.SizeBytes && hex.EncodeToString(r.sum.Sum(nil)) == b.SHA256 {
 		return nil
 	}
