@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	mathrand "math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -113,14 +115,29 @@ func (e errand) calls(t *testing.T) map[string]map[string]int {
 	return calls
 }
 
+// crashStride says how many calls lie between two that are tried: 4, or what
+// DCM_CRASH_STRIDE asks for. make crash tries every one.
+func crashStride(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("DCM_CRASH_STRIDE")
+	if text == "" {
+		return 4
+	}
+	stride, err := strconv.Atoi(text)
+	if err != nil || stride < 1 {
+		t.Fatalf("DCM_CRASH_STRIDE=%q", text)
+	}
+	return stride
+}
+
 // crash kills it at each call of one operation. An answer that is lost matters
 // only where the call has changed something.
 func (e errand) crash(t *testing.T, service, operation string, calls int) {
 	w := newWorld(t, nil)
 	w.bringAlong()
-	stride := 1
+	stride := crashStride(t)
 	if operation == "Query" {
-		stride = 4 // most of them ask the same of another shard
+		stride *= 4 // most of them ask the same of another shard
 	}
 	for step := 0; step < calls; step += stride {
 		for _, lost := range []bool{false, true} {

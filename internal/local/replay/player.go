@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/aws/aws-lambda-go/events"
 )
@@ -60,6 +61,13 @@ func (e Event) Check(answer []byte) error {
 	}
 	if response.StatusCode != e.Status {
 		return fmt.Errorf("status %d, want %d: %s", response.StatusCode, e.Status, response.Body)
+	}
+	if e.Good() && strings.HasPrefix(response.Headers["content-type"], "text/html") {
+		// The one page for people.
+		if !strings.HasPrefix(response.Body, "<!doctype html>") {
+			return fmt.Errorf("the page is no HTML: %.100s", response.Body)
+		}
+		return nil
 	}
 	var body map[string]any
 	if err := json.Unmarshal([]byte(response.Body), &body); err != nil {
