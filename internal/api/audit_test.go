@@ -155,7 +155,7 @@ func TestAuditOfSweeps(t *testing.T) {
 		w.sweep()
 	}
 	if got := user.get(vm.ID); got.Status != dcm.StatusStopped {
-		t.Fatalf("status %s", got.Status)
+		t.Fatalf("status %s, error %+v, servers %+v", got.Status, got.Error, w.State().Servers)
 	}
 	events := user.events()
 	it := "vms/" + string(vm.ID)

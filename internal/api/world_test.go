@@ -194,6 +194,15 @@ func (w *world) machine(id dcm.VMID) *machine {
 		}
 		return false
 	})
+	// Its own agent ends at once. Until then the provider says that it starts.
+	w.eventually("the end of the agent of "+string(id), func() bool {
+		for _, s := range w.State().Servers {
+			if s.Labels[dcm.LabelVM] == string(id) {
+				return s.Status == "off"
+			}
+		}
+		return true
+	})
 	m.publicKey = newPublicKey(w.t)
 	m.token = m.bootToken
 	return m
