@@ -150,8 +150,8 @@ func TestAuditOfSweeps(t *testing.T) {
 	w := newWorld(t, nil)
 	user := w.user("acme")
 	_, vm := w.running(user)
-	for range 3 {
-		w.advance(dcm.SilentGrace)
+	for _, silence := range []time.Duration{2 * dcm.HeartbeatLostAfter, dcm.StopGrace + time.Minute} {
+		w.advance(silence)
 		w.sweep()
 	}
 	if got := user.get(vm.ID); got.Status != dcm.StatusStopped {
@@ -167,6 +167,35 @@ func TestAuditOfSweeps(t *testing.T) {
 	)
 	if len(events) == 4 && (events[1].Detail != "stopping: heartbeat_lost" || !strings.Contains(events[0].Detail, "could not be saved")) {
 		t.Errorf("details %q and %q", events[1].Detail, events[0].Detail)
+	}
+}
+
+// TestAuditOfTasks: a deletion is in the log when it is ordered, and when it is
+// done.
+func TestAuditOfTasks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	user := w.user("acme")
+	m, vm := w.running(user)
+	m.backup(0, []byte("x"))
+	m.cleanup(1).expect(t, 202)
+	before := len(user.events())
+	it := "workspaces/" + string(vm.WorkspaceID)
+	user.call("POST", "/"+it+"/rotate-key", nil).expect(t, 202)
+	w.sweepKeys()
+	user.call("DELETE", "/"+it, nil).expect(t, 202)
+	w.sweepKeys()
+	user.call("GET", "/"+it, nil).expect(t, 404)
+	events := user.events()
+	events = events[:len(events)-before]
+	expectEntries(t, events,
+		entry{dcm.ActorUser, "workspaces-rotate-key", it, "ok"},
+		entry{dcm.ActorSystem, "sweep-keys", it, "ok"},
+		entry{dcm.ActorUser, "workspaces-delete", it, "ok"},
+		entry{dcm.ActorSystem, "sweep-keys", it, "ok"},
+	)
+	if len(events) == 4 && (events[2].Detail != "done: rotate" || events[0].Detail != "done: delete") {
+		t.Errorf("details %q and %q", events[2].Detail, events[0].Detail)
 	}
 }
 

@@ -107,7 +107,7 @@ func (b *Budget) stop(ctx context.Context, vm dcm.VM, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("stop %s: %w", vm.ID, err)
 	}
-	e, err := b.event(vm, dcm.ActorSystem, sweepKeys, Origin{}, "stopping: "+string(reason))
-	b.note(ctx, vm, e, err)
+	e, err := b.event(resourceOf(vm), dcm.ActorSystem, sweepKeys, Origin{}, "stopping: "+string(reason))
+	b.note(ctx, vm.TenantID, e, err)
 	return nil
 }

@@ -105,6 +105,7 @@ func (j *job) finish(ctx context.Context) error {
 		return err
 	}
 	j.Log.InfoContext(ctx, "finished a workspace's task", "workspace", j.ws.ID, "tenant", j.ws.TenantID, "task", kind)
+	j.noteDone(ctx, kind)
 	return nil
 }
 

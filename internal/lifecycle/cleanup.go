@@ -35,7 +35,7 @@ func (c *Cleaner) Cleanup(ctx context.Context, who dcm.TokenClaims, r dcm.Cleanu
 	if vm, err = c.letGo(ctx, tenant, vm, r.Reason); err != nil {
 		return dcm.VM{}, err
 	}
-	event, err := c.event(vm, dcm.ActorVM, "vms-cleanup", from, "released: "+string(vm.StopReason))
+	event, err := c.event(resourceOf(vm), dcm.ActorVM, "vms-cleanup", from, "released: "+string(vm.StopReason))
 	if err != nil {
 		return dcm.VM{}, err
 	}

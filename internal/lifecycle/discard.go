@@ -27,7 +27,14 @@ func (j *job) discard(ctx context.Context) error {
 		return fmt.Errorf("drop workspace %s: %w", j.ws.ID, err)
 	}
 	j.Log.InfoContext(ctx, "deleted a workspace", "workspace", j.ws.ID, "tenant", j.ws.TenantID)
+	j.noteDone(ctx, dcm.TaskDelete)
 	return nil
+}
+
+// noteDone adds a task's end to the audit log. Its order is there already.
+func (j *job) noteDone(ctx context.Context, kind dcm.TaskKind) {
+	e, err := j.event("workspaces/"+string(j.ws.ID), dcm.ActorSystem, sweepKeys, Origin{}, "done: "+string(kind))
+	j.note(ctx, j.ws.TenantID, e, err)
 }
 
 // storagesOf are the storages where something of the workspace may lie.

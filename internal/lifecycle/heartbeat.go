@@ -188,9 +188,9 @@ func (h *Heart) noteRestored(ctx context.Context, before, after dcm.VM, from Ori
 		return
 	}
 	detail := fmt.Sprintf("to restore generation %d", after.Restore.Generation)
-	e, err := h.event(after, dcm.ActorVM, "vms-bootstrap", from, detail)
+	e, err := h.event(resourceOf(after), dcm.ActorVM, "vms-bootstrap", from, detail)
 	e.At = *after.BootstrappedAt
-	h.note(ctx, after, e, err)
+	h.note(ctx, after.TenantID, e, err)
 }
 
 func checkHeartbeat(b dcm.Heartbeat) error {

@@ -98,8 +98,8 @@ func (o *Overdue) stop(ctx context.Context, vm dcm.VM, reason dcm.StopReason, p 
 		o.Meter.Count(dcm.MetricHeartbeatLost, 1)
 	}
 	o.Log.WarnContext(ctx, "stopped an overdue VM", "vm", vm.ID, "tenant", vm.TenantID, "reason", reason)
-	e, err := o.event(vm, dcm.ActorSystem, sweepVMs, Origin{}, "stopping: "+string(reason))
-	o.note(ctx, vm, e, err)
+	e, err := o.event(resourceOf(vm), dcm.ActorSystem, sweepVMs, Origin{}, "stopping: "+string(reason))
+	o.note(ctx, vm.TenantID, e, err)
 	return stopped, nil
 }
 
@@ -129,7 +129,7 @@ func (o *Overdue) stopping(ctx context.Context, vm dcm.VM, accounts dcm.TenantAc
 		detail += "; its last work could not be saved"
 		o.lost(ctx, vm)
 	}
-	event, err := o.event(vm, dcm.ActorSystem, sweepVMs, Origin{}, detail)
+	event, err := o.event(resourceOf(vm), dcm.ActorSystem, sweepVMs, Origin{}, detail)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func (l *Launcher) reserve(ctx context.Context, p plan, q dcm.Quotas, launch dcm
 // launchEvent is the launch's entry in the audit log. It is written with the
 // intent, so that no VM is without one.
 func (l *Launcher) launchEvent(o LaunchOrder, vm dcm.VM) (dcm.Event, error) {
-	e, err := l.event(vm, dcm.ActorUser, "vms-create", o.Origin, "")
+	e, err := l.event(resourceOf(vm), dcm.ActorUser, "vms-create", o.Origin, "")
 	e.User, e.At = o.Principal.User, vm.CreatedAt
 	return e, err
 }
