@@ -31,18 +31,18 @@ func TestOnlyAnUntouchedVMEndsByItself(t *testing.T) {
 	build := s.openTerminal(building)
 	build.types("while :; do :; done\n")
 	keys := s.openTerminal(typing)
-	s.keepDoing(func() { keys.types("x") })
+	defer s.keepDoing(func() { keys.types("x") })()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
 	t.Cleanup(server.Close)
 	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.keepDoing(func() {
+	defer s.keepDoing(func() {
 		if status, body := s.visit(serving, port, "/", serving.TerminalPassword); status != http.StatusOK {
 			t.Errorf("a request: %d %s", status, body)
 		}
-	})
+	})()
 
 	s.must(http.StatusOK, "POST", "/_local/clock", map[string]string{"advance": "6m"}, nil)
 	moved := s.now()
@@ -83,8 +83,10 @@ func (s *system) now() time.Time {
 	return answer.Now
 }
 
-// keepDoing does something ten times a second until the test ends.
-func (s *system) keepDoing(something func()) {
+// keepDoing does something ten times a second until it is stopped, which must
+// be deferred: when cleanups run, the test's context has ended, and with it
+// whatever is being done.
+func (s *system) keepDoing(something func()) (stop func()) {
 	done := make(chan struct{})
 	ctx, cancel := context.WithCancel(s.t.Context())
 	go func() {
@@ -100,7 +102,7 @@ func (s *system) keepDoing(something func()) {
 			}
 		}
 	}()
-	s.t.Cleanup(func() { cancel(); <-done })
+	return func() { cancel(); <-done }
 }
 
 // terminal is an open terminal of a VM.

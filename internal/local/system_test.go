@@ -82,10 +82,10 @@ func mustStartSystem(t *testing.T, o systemOptions) *system {
 		o.heartbeat = time.Second
 	}
 	s := &system{t: t}
-	var log bytes.Buffer
+	output := &lockedBuffer{b: &bytes.Buffer{}}
 	stack, err := local.Start(t.Context(), local.Options{
 		Template: "../../template.yaml", AgentBinary: o.agent, Dir: t.TempDir(), HeartbeatInterval: o.heartbeat,
-		Environment: o.environment, FunctionOutput: &lockedBuffer{b: &log},
+		Environment: o.environment, FunctionOutput: output,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Functions: func(name string, getenv func(string) string, clock dcm.Clock, output io.Writer) (lambda.Handler, error) {
 			s.getenv = getenv
@@ -99,7 +99,7 @@ func mustStartSystem(t *testing.T, o systemOptions) *system {
 	t.Cleanup(func() {
 		if t.Failed() {
 			s.dumpLogs()
-			for line := range strings.Lines(log.String()) {
+			for line := range strings.Lines(output.text()) {
 				if !strings.Contains(line, `"function":"vms-get"`) {
 					t.Log(strings.TrimSpace(line))
 				}
@@ -125,6 +125,12 @@ func (l *lockedBuffer) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(b)
+}
+
+func (l *lockedBuffer) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 func (s *system) dumpLogs() {
