@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/httpapi"
@@ -18,19 +17,8 @@ func WorkspacesDelete(d deleter) httpapi.Endpoint {
 		Name:       "workspaces-delete",
 		Permission: dcm.PermissionWorkspacesWrite,
 		Audit:      httpapi.AuditPath("workspaces"),
-		Handle: func(ctx context.Context, r *httpapi.Request) (httpapi.Response, error) {
-			id, err := workspaceID(r)
-			if err != nil {
-				return httpapi.Response{}, err
-			}
-			if err := dcm.InvalidFields(unknownParameters(r.Query)...); err != nil {
-				return httpapi.Response{}, err
-			}
-			w, err := d.Delete(ctx, r.Principal.Tenant, id)
-			if err != nil {
-				return httpapi.Response{}, notFoundAs(err, errNoWorkspace)
-			}
-			return httpapi.JSON(http.StatusAccepted, viewWorkspace(w)), nil
-		},
+		Handle: orderOnWorkspace(func(ctx context.Context, t dcm.TenantID, id dcm.WorkspaceID) (dcm.Workspace, error) {
+			return d.Delete(ctx, t, id)
+		}),
 	}
 }

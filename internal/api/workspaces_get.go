@@ -96,3 +96,22 @@ func viewWorkspace(w dcm.Workspace) Workspace {
 	}
 	return v
 }
+
+// orderOnWorkspace answers a request that orders something to be done to a
+// workspace, and is answered before it is done.
+func orderOnWorkspace(order func(context.Context, dcm.TenantID, dcm.WorkspaceID) (dcm.Workspace, error)) func(context.Context, *httpapi.Request) (httpapi.Response, error) {
+	return func(ctx context.Context, r *httpapi.Request) (httpapi.Response, error) {
+		id, err := workspaceID(r)
+		if err != nil {
+			return httpapi.Response{}, err
+		}
+		if err := dcm.InvalidFields(unknownParameters(r.Query)...); err != nil {
+			return httpapi.Response{}, err
+		}
+		w, err := order(ctx, r.Principal.Tenant, id)
+		if err != nil {
+			return httpapi.Response{}, notFoundAs(err, errNoWorkspace)
+		}
+		return httpapi.JSON(http.StatusAccepted, viewWorkspace(w)), nil
+	}
+}

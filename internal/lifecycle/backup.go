@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
@@ -21,7 +20,6 @@ type Backups struct {
 	Storage    dcm.Storage
 	Sealer     dcm.Sealer
 	Identities dcm.IdentityMaker
-	Random     io.Reader
 }
 
 // maxPartsAtOnce bounds one request for presigned URLs.

@@ -61,7 +61,7 @@ func TenantStorageSet(a *app.App) (lambda.Handler, error) {
 }
 
 func backups(a *app.App) *lifecycle.Backups {
-	return &lifecycle.Backups{Common: a.Common(), Accounts: buckets(a), Storage: Storage(a), Random: a.Random}
+	return &lifecycle.Backups{Common: a.Common(), Accounts: buckets(a), Storage: Storage(a)}
 }
 
 // buckets are accounts that only know buckets: these functions hold no
