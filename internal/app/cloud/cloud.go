@@ -79,7 +79,7 @@ func releaser(a *app.App, accounts dcm.Accounts) *lifecycle.Releaser {
 func providers(a *app.App) map[string]dcm.Provider {
 	return map[string]dcm.Provider{
 		hetzner.Name: rememberCatalogue(hetzner.New(hetzner.Options{
-			Endpoint: a.Config.Endpoints.Hetzner, Application: application,
+			Endpoint: a.Config.Endpoints.Hetzner, Transport: a.HTTP.Transport, Application: application,
 		}), a.Clock),
 	}
 }

@@ -31,8 +31,10 @@ const callTimeout = 30 * time.Second
 type Options struct {
 	// Endpoint is the API's base URL; "" for the real one's.
 	Endpoint string
-	// HTTPClient is optional.
+	// HTTPClient is optional. Without it, calls go through Transport, or the
+	// default one, are bounded in time and follow no redirect.
 	HTTPClient *http.Client
+	Transport  http.RoundTripper
 	// Application and Version introduce us in the User-Agent.
 	Application string
 	Version     string
@@ -62,7 +64,7 @@ func New(o Options) *Provider {
 		p.endpoint = hcloud.Endpoint
 	}
 	if p.http == nil {
-		p.http = &http.Client{Timeout: callTimeout, CheckRedirect: refuseRedirect}
+		p.http = &http.Client{Transport: o.Transport, Timeout: callTimeout, CheckRedirect: refuseRedirect}
 	}
 	if p.currency == "" {
 		p.currency = "EUR"
