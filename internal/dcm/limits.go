@@ -1,6 +1,9 @@
 package dcm
 
-import "time"
+import (
+	"hash/fnv"
+	"time"
+)
 
 // How long things may take. Every deadline of the lifecycle is named here.
 const (
@@ -35,6 +38,9 @@ const (
 
 	// BudgetInterval is how often a tenant with a monthly limit is held to it.
 	BudgetInterval = 10 * time.Minute
+	// ReconcileInterval is how often a tenant's own accounts are looked through
+	// for what has no owner.
+	ReconcileInterval = time.Hour
 	// BackupInterval is how often a changed workspace is backed up.
 	BackupInterval = 15 * time.Minute
 	// StoppedTTL is how long the record of a stopped VM stays readable.
@@ -51,6 +57,20 @@ const (
 	UploadURLLife  = time.Hour
 	RestoreURLLife = time.Hour
 )
+
+// ReconcileAfter is when a tenant's own accounts are looked through next, after
+// now. Each tenant has a second of the hour of its own, so that all of them
+// spread over it, and an outage makes no herd of them.
+func ReconcileAfter(t TenantID, now time.Time) time.Time {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(t))
+	slot := time.Duration(h.Sum32()%uint32(ReconcileInterval/time.Second)) * time.Second
+	at := now.Truncate(ReconcileInterval).Add(slot)
+	if !at.After(now) {
+		at = at.Add(ReconcileInterval)
+	}
+	return at
+}
 
 // Sizes of things.
 const (

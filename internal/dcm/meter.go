@@ -22,8 +22,19 @@ const (
 	// MetricWorkLost counts VMs that were released without a last backup.
 	MetricWorkLost Metric = "WorkLost"
 	// MetricAuditFailed counts entries that the audit log misses.
-	MetricAuditFailed  Metric = "AuditFailed"
-	MetricSweepItems   Metric = "SweepItems"
-	MetricSweepFailed  Metric = "SweepItemsFailed"
-	MetricSweepSuccess Metric = "SweepSuccess"
+	MetricAuditFailed Metric = "AuditFailed"
+	// MetricOrphansRemoved counts what was deleted because nothing live owned it.
+	MetricOrphansRemoved Metric = "OrphansRemoved"
+	// MetricOrphanMinutes adds up how long such things outlived their owners. Its
+	// target is 0.
+	MetricOrphanMinutes Metric = "OrphanMinutes"
+	// MetricOrphanCap counts runs that left orphans because they had deleted as
+	// many as one may.
+	MetricOrphanCap Metric = "OrphanCapReached"
+	// MetricOrphansUnclear counts what carries our marks and does not say whose it
+	// is: nothing touches it.
+	MetricOrphansUnclear Metric = "OrphansUnclear"
+	MetricSweepItems     Metric = "SweepItems"
+	MetricSweepFailed    Metric = "SweepItemsFailed"
+	MetricSweepSuccess   Metric = "SweepSuccess"
 )

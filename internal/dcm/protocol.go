@@ -105,6 +105,8 @@ const (
 	ProblemLaunchTimeout  = "launch_timeout"
 	ProblemReleaseBlocked = "release_blocked"
 	ProblemWorkLost       = "work_lost"
+	// ProblemServerGone: the provider no longer knows the server of a live VM.
+	ProblemServerGone = "server_gone"
 )
 
 // Command is what the control plane wants of the agent.

@@ -19,6 +19,12 @@ type Store interface {
 	// DueTenants is the same for tenants whose settings changed in a way that
 	// their workspaces or VMs must follow.
 	DueTenants(ctx context.Context, shard int, until time.Time, limit int) ([]DueTenant, error)
+	// DueReconciles is the same for tenants whose own accounts are to be looked
+	// through for what has no owner.
+	DueReconciles(ctx context.Context, shard int, until time.Time, limit int) ([]DueTenant, error)
+	// LiveVMs returns every VM of one shard that is not stopped, whenever it is
+	// due: all pages, or an error. It is read from the index: re-check.
+	LiveVMs(ctx context.Context, shard int) ([]DueVM, error)
 }
 
 // DueVM is a VM that a sweep should look at.
@@ -132,6 +138,11 @@ type TenantStore interface {
 	// SettleTenant moves the tenant's due time; zero takes it out of the index.
 	// ErrLostRace if it is not at from any more.
 	SettleTenant(ctx context.Context, from, to time.Time) error
+	// SettleReconcile moves the time at which the tenant's own accounts are
+	// looked through next; zero for never, as it has none left. Each of the calls
+	// above that adds an account sets it, if it is not set, before the account is
+	// written. ErrLostRace if it is not at from any more.
+	SettleReconcile(ctx context.Context, from, to time.Time) error
 
 	// Workspaces lists one page, newest first. A cursor that isn't this
 	// tenant's is CodeInvalid on field "cursor".

@@ -144,7 +144,5 @@ func (j *job) mainKey() string { return dcm.BackupKey(j.ws.TenantID, j.ws.ID) }
 // prefix is what all of a workspace's objects begin with.
 func (j *job) prefix() string { return string(j.ws.TenantID) + "/" + string(j.ws.ID) + "/" }
 
-// asideKey is where a re-encrypted backup lies for a moment, in a bucket without
-// versions: there, a copy under the main key would take the backup's place
-// before the record says so.
-func (j *job) asideKey() string { return j.prefix() + "reencrypted.tar.gz.enc" }
+// asideKey is where a re-encrypted backup lies for a moment.
+func (j *job) asideKey() string { return dcm.BackupCopyKey(j.ws.TenantID, j.ws.ID) }

@@ -24,6 +24,7 @@ const (
 	kindProvider     = "PROVIDER"
 	kindUsage        = "USAGE"
 	kindEvent        = "EVENT"
+	kindReconcile    = "RECONCILE"
 
 	// afterPrefix sorts after everything that a key may go on with.
 	afterPrefix = "#~"
@@ -57,6 +58,8 @@ func providerKey(t dcm.TenantID, provider string) key {
 	return key{partition(t), kindProvider + "#" + provider}
 }
 
+func reconcileKey(t dcm.TenantID) key { return key{partition(t), kindReconcile} }
+
 func usageKey(t dcm.TenantID, m dcm.Month) key { return key{partition(t), kindUsage + "#" + string(m)} }
 
 // eventKey sorts events by their time, to the nanosecond.
@@ -78,6 +81,7 @@ const (
 	dueVM        = "vm"
 	dueWorkspace = "ws"
 	dueTenant    = "tenant"
+	dueReconcile = "reconcile"
 )
 
 // dueKind is the partition of the index "due" with one shard of a kind.

@@ -93,7 +93,8 @@ func (t *tenantStore) quotaUpdate(q dcm.Quotas, oldSpend int64, at time.Time) ex
 	return e.UpdateBuilder
 }
 
-// SetDNSAccount is one update.
+// SetDNSAccount is one update; for an account of the tenant's own, a second one
+// comes before it, which makes the tenant due.
 func (t *tenantStore) SetDNSAccount(ctx context.Context, a *dcm.DNSAccount, at time.Time) (dcm.Tenant, error) {
 	var e edit
 	e.found(profileWith(t.options.DefaultQuotas), instantOf(at))
@@ -106,12 +107,16 @@ func (t *tenantStore) SetDNSAccount(ctx context.Context, a *dcm.DNSAccount, at t
 	if a.ID == dcm.PlatformAccount {
 		return dcm.Tenant{}, errors.New("set DNS account: it has no id")
 	}
+	if err := t.reconcileDue(ctx); err != nil {
+		return dcm.Tenant{}, fmt.Errorf("set DNS account: %w", err)
+	}
 	e.set(attrDNSID, string(a.ID))
 	e.setExactly(dnsPrefix+string(a.ID), itemOfDNSAccount(*a))
 	return t.changeProfile(ctx, "set DNS account", e)
 }
 
-// SetStorageAccount is one update.
+// SetStorageAccount is one update; for an account of the tenant's own, a second one
+// comes before it, which makes the tenant due.
 func (t *tenantStore) SetStorageAccount(ctx context.Context, a *dcm.StorageAccount, at time.Time) (dcm.Tenant, error) {
 	var e edit
 	e.found(profileWith(t.options.DefaultQuotas), instantOf(at))
@@ -123,6 +128,9 @@ func (t *tenantStore) SetStorageAccount(ctx context.Context, a *dcm.StorageAccou
 	}
 	if a.ID == dcm.PlatformAccount {
 		return dcm.Tenant{}, errors.New("set storage account: it has no id")
+	}
+	if err := t.reconcileDue(ctx); err != nil {
+		return dcm.Tenant{}, fmt.Errorf("set storage account: %w", err)
 	}
 	e.set(attrStorageID, string(a.ID))
 	e.setExactly(storagePrefix+string(a.ID), itemOfStorageAccount(*a))
