@@ -55,7 +55,9 @@ type Config struct {
 	// AgentSHA256 holds the agent's digest per architecture.
 	AgentSHA256 map[string]string
 
-	HetznerToken    SecretSetting
+	HetznerToken SecretSetting
+	// HetznerSSHKeyID is the platform's key for new servers; "" for none.
+	HetznerSSHKeyID string
 	CloudflareToken SecretSetting
 
 	Region    string
@@ -109,6 +111,7 @@ func ReadConfig(getenv func(string) string) (Config, error) {
 		AgentSHA256:    map[string]string{},
 
 		HetznerToken:    SecretSetting{dcm.NewSecret(getenv("HCLOUD_TOKEN")), getenv("HCLOUD_TOKEN_PARAMETER")},
+		HetznerSSHKeyID: getenv("HCLOUD_SSH_KEY_ID"),
 		CloudflareToken: SecretSetting{dcm.NewSecret(getenv("CLOUDFLARE_TOKEN")), getenv("CLOUDFLARE_TOKEN_PARAMETER")},
 
 		Region: e.or("AWS_REGION", "us-east-1"),

@@ -63,6 +63,9 @@ func KindOf(err error) ProviderKind {
 type Credential struct {
 	Token     Secret
 	ProjectID string
+	// SSHKeyID is the account's SSH key for new servers, by the provider's id;
+	// "" for none.
+	SSHKeyID string
 }
 
 // ServerRequest asks a provider for a server.
@@ -75,6 +78,9 @@ type ServerRequest struct {
 	// UserData is a secret: it holds the bootstrap token.
 	UserData Secret
 	Labels   map[string]string
+	// SSHKeyID is a key of the account that opens the server, by the provider's
+	// id; "" for none.
+	SSHKeyID string
 }
 
 // ServerRef names a server by id, or by name while its id is not known.
@@ -144,6 +150,9 @@ type Provider interface {
 	ListVMs(ctx context.Context, c Credential, labels map[string]string) ([]Server, error)
 	// SizeOptions returns what the provider sells, with prices.
 	SizeOptions(ctx context.Context, c Credential) ([]SizeOption, error)
+	// SSHKey returns the id of an SSH key of the account, named by its id or
+	// its name. KindNotFound: there is none.
+	SSHKey(ctx context.Context, c Credential, idOrName string) (string, error)
 	// Check finds out what the credential may do. KindAuth: it is not valid.
 	Check(ctx context.Context, c Credential) (CredentialReport, error)
 }

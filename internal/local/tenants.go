@@ -10,6 +10,16 @@ import (
 // What tenants bring along exists at the same stand-ins as the platform's.
 // These methods make it, and take it away, for tests.
 
+// AddHetznerSSHKey gives a project a key; RemoveHetznerSSHKey takes it away.
+func (s *Stack) AddHetznerSSHKey(project string, id int64, name string) {
+	s.services.hetzner.AddSSHKey(project, id, name)
+}
+
+// RemoveHetznerSSHKey is the reverse of AddHetznerSSHKey.
+func (s *Stack) RemoveHetznerSSHKey(project string, id int64) {
+	s.services.hetzner.RemoveSSHKey(project, id)
+}
+
 // AddHetznerToken makes a token work in a project; RevokeHetznerToken ends it.
 func (s *Stack) AddHetznerToken(text string, t hetzner.Token) { s.services.hetzner.AddToken(text, t) }
 

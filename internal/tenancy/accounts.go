@@ -19,6 +19,9 @@ type SecretSource func(context.Context) (dcm.Secret, error)
 type Accounts struct {
 	// Providers holds the platform's credential per provider name.
 	Providers map[string]SecretSource
+	// SSHKeys are the ids of the platform's SSH keys for new servers, per
+	// provider name.
+	SSHKeys map[string]string
 	// DNSToken writes the platform's zone ZoneID, which holds BaseDomain.
 	DNSToken   SecretSource
 	ZoneID     string
@@ -43,7 +46,7 @@ func (a *Accounts) Credential(ctx context.Context, t dcm.TenantAccounts, provide
 	if err != nil {
 		return dcm.Credential{}, fmt.Errorf("open the tenant's credential for %s: %w", provider, err)
 	}
-	return dcm.Credential{Token: token, ProjectID: own.ProjectID}, nil
+	return dcm.Credential{Token: token, ProjectID: own.ProjectID, SSHKeyID: own.SSHKeyID}, nil
 }
 
 func (a *Accounts) platformCredential(ctx context.Context, provider string) (dcm.Credential, error) {
@@ -59,7 +62,7 @@ func (a *Accounts) platformCredential(ctx context.Context, provider string) (dcm
 	if token.IsZero() {
 		return dcm.Credential{}, none
 	}
-	return dcm.Credential{Token: token}, nil
+	return dcm.Credential{Token: token, SSHKeyID: a.SSHKeys[provider]}, nil
 }
 
 // Domain names VMs under the tenant's own label in the platform's domain, or

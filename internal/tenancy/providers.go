@@ -60,6 +60,9 @@ func (p *Providers) Add(ctx context.Context, t dcm.TenantID, r ProviderRequest) 
 	if err != nil {
 		return AddedProvider{}, err
 	}
+	if r.SSHKeyID, err = p.sshKey(ctx, r.Type, credential, r.SSHKeyID); err != nil {
+		return AddedProvider{}, err
+	}
 	id, err := p.identify(ctx, t, before, credential, r.Type)
 	if err != nil {
 		return AddedProvider{}, err
@@ -125,6 +128,20 @@ func (p *Providers) check(ctx context.Context, provider string, c dcm.Credential
 		})
 	}
 	return report, err
+}
+
+// sshKey finds the key that new servers shall have. Its id is kept, so that a
+// launch need not ask.
+func (p *Providers) sshKey(ctx context.Context, provider string, c dcm.Credential, idOrName string) (id string, err error) {
+	if idOrName == "" {
+		return "", nil
+	}
+	blame := map[dcm.ProviderKind]string{dcm.KindAuth: "apiToken", dcm.KindNotFound: "sshKeyId", dcm.KindInvalid: "sshKeyId"}
+	err = checked(ctx, provider, blame, func(ctx context.Context) error {
+		id, err = p.Adapters[provider].SSHKey(ctx, c, idOrName)
+		return err
+	})
+	return id, err
 }
 
 // identify says under which id the account is kept. A token that is proven to

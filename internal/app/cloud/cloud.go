@@ -89,6 +89,7 @@ func accounts(a *app.App) dcm.Accounts {
 	return &tenancy.Accounts{
 		Sealer:    keys.AccountSealer(a),
 		Providers: map[string]tenancy.SecretSource{hetzner.Name: secretSource(a, a.Config.HetznerToken)},
+		SSHKeys:   map[string]string{hetzner.Name: a.Config.HetznerSSHKeyID},
 		DNSToken:  secretSource(a, a.Config.CloudflareToken),
 		ZoneID:    a.Config.ZoneID, BaseDomain: a.Config.BaseDomain, BucketName: a.Config.BucketName,
 	}

@@ -143,6 +143,9 @@ type ServerState struct {
 	Labels  map[string]string `json:"labels"`
 	IP      string            `json:"ip"`
 	Status  string            `json:"status"`
+	// SSHKeys are the keys it was made with, by number. Without one, its root
+	// password was e-mailed.
+	SSHKeys []int64 `json:"-"`
 }
 
 // State lists every project's servers, oldest first.
@@ -155,6 +158,7 @@ func (s *Server) State() []ServerState {
 		for _, v := range p.servers {
 			list = append(list, ServerState{
 				ID: idText(v.ID), Project: name, Name: v.Name, Labels: maps.Clone(v.Labels), IP: v.ip(), Status: s.status(v),
+				SSHKeys: v.keys,
 			})
 		}
 	}

@@ -5,9 +5,9 @@
 // a budget of time and of calls.
 //
 // Root passwords: Hetzner makes one for a server created without an SSH key,
-// answers it, and e-mails it to the project's owner. No key is passed, since
-// there is nobody whose key it could be; the password in the answer is dropped
-// here, and user-data must close password log-in (cloudinit does).
+// answers it, and e-mails it to the project's owner. An account may name a key,
+// and then there is none. The password in the answer is dropped here, and
+// user-data must close password log-in (cloudinit does).
 package hetzner
 
 import (
