@@ -103,8 +103,8 @@ e2e: web ## the main job in a browser (needs chromium)
 	DCM_TEST_BROWSER=$$(command -v chromium || command -v chromium-browser || command -v google-chrome) go test -count=1 -v -run Browser ./infra/local/...
 
 .PHONY: crash
-crash: web ## a rotation, a move and a deletion killed at every one of their calls
-	DCM_CRASH_STRIDE=1 go test -count=1 -run 'TestAnyStepMayCrash|TestManyCrashes' ./internal/api
+crash: web ## rotation, move and deletion killed at every call; create and delete in every order
+	DCM_CRASH_STRIDE=1 go test -count=1 -run 'TestAnyStepMayCrash|TestManyCrashes|TestCreateAndDeleteAtOnce' ./internal/api
 
 .PHONY: bench
 bench: functions-host ## start times of the functions; the agent's speed and memory

@@ -31,15 +31,21 @@ type world struct {
 	t *testing.T
 	// getenv is the environment of sweep-keys, for what looks behind the API.
 	getenv func(string) string
+	// relays stand between one function and one service.
+	relays map[route]*relay
 }
 
-func newWorld(t *testing.T, environment map[string]string) *world {
+func newWorld(t *testing.T, environment map[string]string, relays ...*relay) *world {
 	t.Helper()
 	agent := filepath.Join(t.TempDir(), "agent")
 	if err := os.WriteFile(agent, []byte("#!/bin/sh\nexit 0\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t}
+	w := &world{t: t, relays: map[route]*relay{}}
+	for _, r := range relays {
+		w.relays[r.route] = r
+		r.start(w)
+	}
 	stack, err := local.Start(t.Context(), local.Options{
 		Template: "../../template.yaml", Functions: w.function, AgentBinary: agent,
 		Dir: t.TempDir(), ManualSchedules: true, Environment: environment,
@@ -66,7 +72,7 @@ func (w *world) function(name string, getenv func(string) string, clock dcm.Cloc
 	if name == "sweep-keys" {
 		w.getenv = getenv
 	}
-	return registry.Function(name, getenv, clock, output)
+	return registry.Function(name, w.relayed(name, getenv), clock, output)
 }
 
 // caller speaks for one user of one tenant, or for one VM.
