@@ -51,6 +51,9 @@ type Config struct {
 	HeartbeatInterval time.Duration
 	BackupInterval    time.Duration
 
+	// MaxOrphanDeletions is the most that one run of sweep-orphans deletes.
+	MaxOrphanDeletions int
+
 	AgentKeyPrefix string
 	// AgentSHA256 holds the agent's digest per architecture.
 	AgentSHA256 map[string]string
@@ -106,6 +109,8 @@ func ReadConfig(getenv func(string) string) (Config, error) {
 		DefaultImage:      getenv("DEFAULT_IMAGE"),
 		HeartbeatInterval: e.seconds("HEARTBEAT_SECONDS", dcm.HeartbeatInterval),
 		BackupInterval:    e.seconds("BACKUP_SECONDS", dcm.BackupInterval),
+
+		MaxOrphanDeletions: e.number("MAX_ORPHAN_DELETIONS", 25, 1, 10_000),
 
 		AgentKeyPrefix: e.or("AGENT_KEY_PREFIX", "agent/"),
 		AgentSHA256:    map[string]string{},

@@ -41,6 +41,9 @@ type ProviderAccount struct {
 	Problem   *Problem
 	// ActiveVMs counts the VMs that depend on it.
 	ActiveVMs int
+	// Rate is what is known of its limit on requests. It is written by
+	// TenantStore.AccountRate only.
+	Rate RateBudget
 }
 
 // DNSAccount is a tenant's own zone. VMs are named {vm}.vm.{BaseDomain} in it.
@@ -80,6 +83,9 @@ type TenantAccounts struct {
 	Tenant Tenant
 	// Providers are the tenant's own, by the provider's name.
 	Providers map[string]ProviderAccount
+	// PlatformRates is what is known of the limits on the platform's requests, by
+	// the provider's name. Only LaunchContext and ReleaseContext read it.
+	PlatformRates map[string]RateBudget
 }
 
 // Accounts opens accounts: the platform's or the tenant's own. Errors of

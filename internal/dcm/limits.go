@@ -35,6 +35,9 @@ const (
 	StopGrace = 24 * time.Hour
 	// ReleaseRetry is when a release that could not finish is tried again.
 	ReleaseRetry = time.Minute
+	// RefusedRetryMax is the most that lies between two tries to release a VM
+	// whose tenant's own account refuses the token.
+	RefusedRetryMax = time.Hour
 
 	// BudgetInterval is how often a tenant with a monthly limit is held to it.
 	BudgetInterval = 10 * time.Minute

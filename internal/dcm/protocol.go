@@ -105,6 +105,12 @@ const (
 	ProblemLaunchTimeout  = "launch_timeout"
 	ProblemReleaseBlocked = "release_blocked"
 	ProblemWorkLost       = "work_lost"
+	// ProblemTokenRefused: a VM can't be ended, because its tenant's own account
+	// refuses the token.
+	ProblemTokenRefused = "token_refused"
+	// ProblemUnconfirmed: its owner gave the VM up though nobody could confirm
+	// that its server is gone.
+	ProblemUnconfirmed = "unconfirmed"
 	// ProblemServerGone: the provider no longer knows the server of a live VM.
 	ProblemServerGone = "server_gone"
 )

@@ -66,6 +66,12 @@ type Credential struct {
 	// SSHKeyID is the account's SSH key for new servers, by the provider's id;
 	// "" for none.
 	SSHKeyID string
+	// Owner says whose limit on requests the calls count against, and Rate what
+	// was known of it when the account was read.
+	Owner RateOwner
+	Rate  RateBudget
+	// Observe, unless nil, is told what each answer says of the limit.
+	Observe func(RateLimit)
 }
 
 // ServerRequest asks a provider for a server.

@@ -10,6 +10,8 @@ import (
 // not compile.
 type Store interface {
 	Tenant(TenantID) TenantStore
+	// PlatformRate is the rate budget of the platform's account at a provider.
+	PlatformRate(provider string) RateBucket
 	// DueVMs returns up to limit VMs of one shard (0 ≤ shard < DueShards)
 	// that are due at or before until, oldest first. The index behind it is
 	// eventually consistent: re-check on the item before acting.
@@ -59,6 +61,9 @@ type TenantStore interface {
 	Accounts(ctx context.Context) (TenantAccounts, error)
 	// VMWithAccounts is VM and Accounts in one call. CodeNotFound.
 	VMWithAccounts(ctx context.Context, id VMID) (VM, TenantAccounts, error)
+	// ReleaseContext is VM and Accounts, with the platform's rate budgets, in one
+	// call: what a release decides on. CodeNotFound.
+	ReleaseContext(ctx context.Context, id VMID) (VM, TenantAccounts, error)
 	// KeyWithAccounts is WorkspaceKey and Accounts in one call. CodeNotFound.
 	KeyWithAccounts(ctx context.Context, w WorkspaceID, version int) (WorkspaceKey, TenantAccounts, error)
 	// WorkspaceWithAccounts is Workspace and Accounts in one call. CodeNotFound.
@@ -120,6 +125,10 @@ type TenantStore interface {
 	// RemoveProviderAccount removes it if no VM depends on it. CodeNotFound;
 	// ErrLostRace if a VM does.
 	RemoveProviderAccount(ctx context.Context, provider string) error
+	// AccountRate is the rate budget of the tenant's own account at a provider. It
+	// ends with the account. CodeNotFound, from its methods, if there is no such
+	// account any more.
+	AccountRate(provider string, id AccountID) RateBucket
 	// NoteProviderAccount notes what a check of the account found out.
 	NoteProviderAccount(ctx context.Context, provider string, id AccountID, checkedAt time.Time, p *Problem) error
 	// SetDNSAccount makes a the account for new VMs; nil for the platform's.

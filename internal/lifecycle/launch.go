@@ -259,7 +259,8 @@ func (l *Launcher) replay(ctx context.Context, t dcm.TenantStore, earlier dcm.Id
 	if err != nil {
 		return Launched{}, fmt.Errorf("read the earlier VM %s: %w", earlier.VM, err)
 	}
-	if vm.StopReason == dcm.StopCreateFailed && vm.RunningAt == nil && vm.Error != nil && vm.BootstrappedAt == nil {
+	if vm.StopReason == dcm.StopCreateFailed && vm.ProviderID == "" && vm.Error != nil {
+		// It never was anybody's, though its server may have begun to boot.
 		return Launched{}, dcm.Errorf(replayCode(vm.Error.Code), "%s", vm.Error.Message)
 	}
 	if vm, err = l.awaitServer(ctx, t, vm); err != nil {

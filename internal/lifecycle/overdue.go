@@ -114,6 +114,9 @@ func (o *Overdue) stopping(ctx context.Context, vm dcm.VM, accounts dcm.TenantAc
 		// Had it been ready, it would have said so by now.
 	case now.Before(stoppedAt(vm).Add(dcm.StopGrace)):
 		keep, off, err := o.keep(ctx, vm, accounts)
+		if s := o.Releaser.steps(vm)[0]; err != nil && s.refused(err) {
+			_, err = o.Releaser.tokenRefused(ctx, vm, s, err)
+		}
 		if err != nil {
 			return err
 		}
@@ -127,7 +130,7 @@ func (o *Overdue) stopping(ctx context.Context, vm dcm.VM, accounts dcm.TenantAc
 	detail := "released: " + string(vm.StopReason)
 	if lost {
 		detail += "; its last work could not be saved"
-		o.lost(ctx, vm)
+		vm = o.lost(ctx, vm)
 	}
 	event, err := o.event(resourceOf(vm), dcm.ActorSystem, sweepVMs, Origin{}, detail)
 	if err != nil {
@@ -178,17 +181,20 @@ func (o *Overdue) keep(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccoun
 	return false, true, nil
 }
 
-// lost tells everybody that work could not be saved.
-func (o *Overdue) lost(ctx context.Context, vm dcm.VM) {
+// lost tells everybody, once, that work could not be saved, and lets the VM go.
+func (o *Overdue) lost(ctx context.Context, vm dcm.VM) dcm.VM {
 	o.Meter.Count(dcm.MetricWorkLost, 1)
 	o.Log.ErrorContext(ctx, "released a VM whose last work could not be saved", "vm", vm.ID, "tenant", vm.TenantID)
-	_, err := o.Store.Tenant(vm.TenantID).ChangeVM(ctx, vm.ID, dcm.VMChange{
-		From:  []dcm.Status{dcm.StatusStopping},
+	gone := true
+	changed, err := o.Store.Tenant(vm.TenantID).ChangeVM(ctx, vm.ID, dcm.VMChange{
+		From: []dcm.Status{dcm.StatusStopping}, Force: &gone,
 		Error: &dcm.Problem{Code: dcm.ProblemWorkLost, Message: "the VM could not back up before its end; what changed since its last backup is lost"},
 	})
 	if err != nil {
 		o.Log.ErrorContext(ctx, "the loss could not be recorded", "vm", vm.ID, "error", err)
+		return vm
 	}
+	return changed
 }
 
 // PutOff gives an item that failed another time, so that it does not fail in
@@ -198,7 +204,8 @@ func (o *Overdue) PutOff(ctx context.Context, due dcm.DueVM) error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", due.VM, err)
 	}
-	if !vm.Status.Active() {
+	if !vm.Status.Active() || vm.DueAt.After(o.Clock.Now()) {
+		// It is over, or has another time already.
 		return nil
 	}
 	return o.putOff(ctx, vm, o.Clock.Now().Add(dcm.ReleaseRetry))

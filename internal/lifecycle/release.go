@@ -40,13 +40,33 @@ func (r *Releaser) Release(ctx context.Context, vm dcm.VM, accounts dcm.TenantAc
 
 // releaseLaunched is Release for a VM whose launch is known to be over.
 func (r *Releaser) releaseLaunched(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts, event *dcm.Event) (dcm.VM, error) {
-	steps := []func(context.Context, dcm.VM, dcm.TenantAccounts) error{r.releaseServer, r.releaseDNS, r.settleUpload}
-	for _, step := range steps {
-		if err := step(ctx, vm, accounts); err != nil {
+	for _, s := range r.steps(vm) {
+		err := s.run(ctx, vm, accounts)
+		switch {
+		case err == nil:
+		case s.refused(err):
+			return r.tokenRefused(ctx, vm, s, err)
+		default:
 			return r.putOff(ctx, vm, r.Clock.Now().Add(dcm.ReleaseRetry), err)
 		}
 	}
 	return r.finish(ctx, vm, event)
+}
+
+// step is a part of a release, and whose account it needs.
+type step struct {
+	run     func(context.Context, dcm.VM, dcm.TenantAccounts) error
+	account dcm.AccountID
+	// what it takes away, and where, in words for the tenant.
+	what, where string
+}
+
+func (r *Releaser) steps(vm dcm.VM) []step {
+	return []step{
+		{r.releaseServer, vm.AccountID, "server " + serverText(vm), vm.Provider},
+		{r.releaseDNS, vm.DNS.AccountID, "DNS records of *." + vm.Hostname, "the DNS service"},
+		{r.settleUpload, vm.StorageID, "unfinished backup", "the storage"},
+	}
 }
 
 // finish makes the record stopped. If somebody else did so first, the release

@@ -39,6 +39,16 @@ func (s *Stopper) Stop(ctx context.Context, t dcm.TenantID, id dcm.VMID, force b
 	return released, nil
 }
 
+// Abandon gives up a VM that the tenant's own account no longer lets anybody
+// end: see Releaser.Abandon. CodeNotFound, CodeConflict.
+func (s *Stopper) Abandon(ctx context.Context, t dcm.TenantID, id dcm.VMID) (dcm.VM, error) {
+	vm, accounts, err := s.Store.Tenant(t).VMWithAccounts(ctx, id)
+	if err != nil {
+		return dcm.VM{}, fmt.Errorf("read %s: %w", id, err)
+	}
+	return s.Releaser.Abandon(ctx, vm, accounts)
+}
+
 // begin records the wish in one conditional write, or two if the VM is
 // stopping already and force is new.
 func (s *Stopper) begin(ctx context.Context, t dcm.TenantID, id dcm.VMID, force bool) (dcm.VM, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -78,7 +79,12 @@ func (s *Stack) controlClock(w http.ResponseWriter, r *http.Request) {
 
 func (s *Stack) controlSchedule(w http.ResponseWriter, r *http.Request) {
 	function := r.PathValue("function")
-	answer, ok, err := s.schedules.now(r.Context(), function)
+	payload, err := io.ReadAll(io.LimitReader(r.Body, maxControlBytes))
+	if err != nil {
+		writeError(w, http.StatusBadRequest, fmt.Errorf("read the payload: %w", err))
+		return
+	}
+	answer, ok, err := s.schedules.now(r.Context(), function, payload)
 	switch {
 	case !ok:
 		writeError(w, http.StatusNotFound, fmt.Errorf("no schedule runs %q", function))

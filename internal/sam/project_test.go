@@ -123,7 +123,7 @@ func TestTableIsTheStores(t *testing.T) {
 // functions that talk to a provider can read its token.
 func TestRolesAreNarrow(t *testing.T) {
 	t.Parallel()
-	providers := []string{"sweep-vms", "vms-cleanup", "vms-create", "vms-delete"}
+	providers := []string{"sweep-orphans", "sweep-vms", "vms-cleanup", "vms-create", "vms-delete"}
 	var readers []string
 	for _, f := range mustProject(t).Functions {
 		if public := slices.Contains([]string{"docs-get", "openapi-get"}, f.Name); (len(f.Statements) == 0) != public {

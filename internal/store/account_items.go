@@ -23,9 +23,11 @@ type providerAccountItem struct {
 	Problem     *problemItem `dynamodbav:"problem,omitempty"`
 	// ActiveVMs is counted by launches and releases, and never set.
 	ActiveVMs int `dynamodbav:"activeVMs,omitempty"`
+	// Rate is what is known of its limit on requests; never set with the rest.
+	Rate *rateItem `dynamodbav:"rate,omitempty"`
 }
 
-// itemOfProviderAccount leaves ActiveVMs out.
+// itemOfProviderAccount leaves ActiveVMs and Rate out.
 func itemOfProviderAccount(t dcm.TenantID, a dcm.ProviderAccount) providerAccountItem {
 	return providerAccountItem{
 		key: providerKey(t, a.Provider), ID: string(a.ID), Sealed: a.Sealed, Fingerprint: a.Fingerprint,
@@ -40,6 +42,7 @@ func (i providerAccountItem) account() dcm.ProviderAccount {
 		ID: dcm.AccountID(i.ID), Provider: provider, Sealed: i.Sealed, Fingerprint: i.Fingerprint,
 		Region: i.Region, SSHKeyID: i.SSHKeyID, ProjectID: i.ProjectID,
 		AddedAt: i.AddedAt.time(), CheckedAt: i.CheckedAt.time(), Problem: i.Problem.problem(), ActiveVMs: i.ActiveVMs,
+		Rate: i.Rate.budget(),
 	}
 }
 

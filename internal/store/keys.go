@@ -25,6 +25,10 @@ const (
 	kindUsage        = "USAGE"
 	kindEvent        = "EVENT"
 	kindReconcile    = "RECONCILE"
+	kindRate         = "RATE"
+
+	// platformPartition holds what belongs to no tenant.
+	platformPartition = "PLATFORM"
 
 	// afterPrefix sorts after everything that a key may go on with.
 	afterPrefix = "#~"
@@ -56,6 +60,16 @@ func idempotencyKey(t dcm.TenantID, k string) key {
 
 func providerKey(t dcm.TenantID, provider string) key {
 	return key{partition(t), kindProvider + "#" + provider}
+}
+
+func platformRateKey(provider string) key { return key{platformPartition, kindRate + "#" + provider} }
+
+func platformRateKeys() []key {
+	var keys []key
+	for _, provider := range dcm.ProviderNames {
+		keys = append(keys, platformRateKey(provider))
+	}
+	return keys
 }
 
 func reconcileKey(t dcm.TenantID) key { return key{partition(t), kindReconcile} }

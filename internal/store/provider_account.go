@@ -30,6 +30,10 @@ func (t *tenantStore) PutProviderAccount(ctx context.Context, a dcm.ProviderAcco
 	if a.Problem == nil {
 		e.remove(attrProblem)
 	}
+	if replaces != a.ID {
+		// Another account has another limit.
+		e.remove(attrRate)
+	}
 	if err := t.reconcileDue(ctx); err != nil {
 		return fmt.Errorf("put account at %s: %w", a.Provider, err)
 	}

@@ -160,8 +160,13 @@ func (p *Providers) identify(ctx context.Context, t dcm.TenantID, before dcm.Pro
 	if err != nil {
 		return "", err
 	}
+	// One thing that both tokens know proves the account, for servers and keys
+	// have one number at their provider. What else is missing was deleted by hand.
+	proven, err := p.hasKey(ctx, c, before)
+	if err != nil {
+		return "", err
+	}
 	var unseen []string
-	proven := false
 	for _, vm := range dependent {
 		switch {
 		case vm.ProviderID == "":
@@ -173,13 +178,31 @@ func (p *Providers) identify(ctx context.Context, t dcm.TenantID, before dcm.Pro
 		}
 	}
 	switch {
+	case proven:
+		return before.ID, nil
 	case len(unseen) > 0:
 		return "", dcm.Errorf(dcm.CodeConflict,
-			"the token opens another account at %s: it does not see the servers of %s; stop them first", provider, listed(unseen))
-	case !proven:
+			"nothing shows that the token opens the same account at %s: it does not see the servers of %s, nor the account's SSH key; stop them first",
+			provider, listed(unseen))
+	default:
 		return "", dcm.Errorf(dcm.CodeConflict, "a VM is being created with the old token; try again in a minute")
 	}
-	return before.ID, nil
+}
+
+// hasKey reports whether the credential opens the account's SSH key.
+func (p *Providers) hasKey(ctx context.Context, c dcm.Credential, a dcm.ProviderAccount) (bool, error) {
+	if a.SSHKeyID == "" {
+		return false, nil
+	}
+	found := ""
+	err := checked(ctx, a.Provider, map[dcm.ProviderKind]string{dcm.KindAuth: "apiToken"}, func(ctx context.Context) (err error) {
+		found, err = p.Adapters[a.Provider].SSHKey(ctx, c, a.SSHKeyID)
+		if dcm.KindOf(err) == dcm.KindNotFound {
+			return nil
+		}
+		return err
+	})
+	return found == a.SSHKeyID, err
 }
 
 // servers maps the tenant's servers in the account to their VMs.

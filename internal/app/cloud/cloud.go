@@ -62,6 +62,20 @@ func SweepVMs(a *app.App) (lambda.Handler, error) {
 	return lambda.NewHandler(func(ctx context.Context) (sweep.Report, error) { return s.Run(ctx) }), nil
 }
 
+// SweepOrphans builds sweep-orphans.
+func SweepOrphans(a *app.App) (lambda.Handler, error) {
+	accounts := accounts(a)
+	s := &sweep.Orphans{
+		Store: a.Store(), Clock: a.Clock, Log: a.Log, Meter: a.Meter, Installation: a.Config.Installation,
+		Accounts: accounts, Providers: providers(a), DNS: zones.DNS(a), Storage: objects.Storage(a),
+		Handler: &lifecycle.Orphans{
+			Common: a.Common(), Accounts: accounts, Providers: providers(a), DNS: zones.DNS(a), Storage: objects.Storage(a),
+		},
+		MaxDeletions: a.Config.MaxOrphanDeletions,
+	}
+	return lambda.NewHandler(func(ctx context.Context, o sweep.Order) (sweep.OrphanReport, error) { return s.Run(ctx, o.DryRun) }), nil
+}
+
 // TenantProviderAdd builds tenant-provider-add.
 func TenantProviderAdd(a *app.App) (lambda.Handler, error) {
 	return a.Endpoint(api.TenantProviderAdd(&tenancy.Providers{

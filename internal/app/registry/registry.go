@@ -49,6 +49,7 @@ func Builders() map[string]app.Build {
 		"admin-quotas-put":       app.AdminQuotasPut,
 		"sweep-vms":              cloud.SweepVMs,
 		"sweep-keys":             objects.SweepKeys,
+		"sweep-orphans":          cloud.SweepOrphans,
 	}
 }
 

@@ -89,7 +89,7 @@ func (p *Provider) client(op string, c dcm.Credential) (*hcloud.Client, error) {
 	return hcloud.NewClient(
 		hcloud.WithEndpoint(p.endpoint),
 		hcloud.WithToken(c.Token.Reveal()),
-		hcloud.WithHTTPClient(p.http),
+		hcloud.WithHTTPClient(p.observed(c.Observe)),
 		hcloud.WithApplication(p.application, p.version),
 		hcloud.WithRetryOpts(hcloud.RetryOpts{MaxRetries: 0}),
 	), nil

@@ -59,7 +59,7 @@ func Run(t *testing.T, newSubject func(t *testing.T) Subject) {
 	}{
 		{"create", testCreate}, {"adoption", testAdoption}, {"capacity", testCapacity}, {"invalid requests", testInvalid},
 		{"get", testGet}, {"delete", testDelete}, {"list", testList}, {"pages", testPages},
-		{"errors", testErrors}, {"credentials", testCredentials}, {"check", testCheck}, {"SSH keys", testSSHKeys}, {"sizes", testSizes},
+		{"errors", testErrors}, {"limits", testLimits}, {"credentials", testCredentials}, {"check", testCheck}, {"SSH keys", testSSHKeys}, {"sizes", testSizes},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
