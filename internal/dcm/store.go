@@ -24,6 +24,9 @@ type Store interface {
 	// DueReconciles is the same for tenants whose own accounts are to be looked
 	// through for what has no owner.
 	DueReconciles(ctx context.Context, shard int, until time.Time, limit int) ([]DueTenant, error)
+	// DueOrphans is the same for orphans that were noted and not settled: whoever
+	// was about to delete them did not come to the end.
+	DueOrphans(ctx context.Context, shard int, until time.Time, limit int) ([]DueOrphan, error)
 	// LiveVMs returns every VM of one shard that is not stopped, whenever it is
 	// due: all pages, or an error. It is read from the index: re-check.
 	LiveVMs(ctx context.Context, shard int) ([]DueVM, error)
@@ -48,6 +51,16 @@ type DueTenant struct {
 	Tenant TenantID
 	DueAt  time.Time
 }
+
+// DueOrphan is a noted orphan that a sweep should carry on with.
+type DueOrphan struct {
+	Tenant TenantID
+	Ref    OrphanRef
+	DueAt  time.Time
+}
+
+// OrphanRef names a noted orphan of a tenant.
+type OrphanRef string
 
 // TenantStore reaches one tenant's items. What the tenant does not own
 // answers CodeNotFound, exactly as what never existed.
@@ -175,6 +188,21 @@ type TenantStore interface {
 	// its share of StorageBytes, in one transaction. CodeNotFound; ErrLostRace.
 	DropWorkspace(ctx context.Context, id WorkspaceID, at time.Time) error
 
+	// NoteOrphan notes an orphan that is about to be deleted. Noting the same one
+	// again changes nothing.
+	NoteOrphan(ctx context.Context, o Orphan) error
+	// Orphan reads a noted orphan, strongly consistent. CodeNotFound.
+	Orphan(ctx context.Context, ref OrphanRef) (Orphan, error)
+	// SettleOrphan adds to a noted orphan when it was gone, and for how many
+	// minutes it outlived its owner, once: ErrLostRace if it is settled.
+	// CodeNotFound.
+	SettleOrphan(ctx context.Context, o Orphan) error
+	// PutOffOrphan moves the time at which a noted orphan is due; zero takes it
+	// out of the index. ErrLostRace if it is settled. CodeNotFound.
+	PutOffOrphan(ctx context.Context, ref OrphanRef, to time.Time) error
+	// Orphans lists one page, newest first. A cursor that isn't this tenant's is
+	// CodeInvalid on field "cursor".
+	Orphans(ctx context.Context, q OrphanQuery) (OrphanPage, error)
 	// Usage reads one month's usage in one call.
 	Usage(ctx context.Context, m Month) (MonthlyUsage, error)
 	// AddEvent adds to the audit log.

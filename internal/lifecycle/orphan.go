@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
@@ -120,7 +121,7 @@ func (o *Orphans) Remove(ctx context.Context, found dcm.Orphan) (bool, error) {
 		return false, err
 	}
 	judged.FoundAt = o.Clock.Now()
-	if err := receiptsOf(o.Store.Tenant(judged.Tenant)).NoteOrphan(ctx, judged); err != nil {
+	if err := o.Store.Tenant(judged.Tenant).NoteOrphan(ctx, judged); err != nil {
 		return false, fmt.Errorf("note the orphan %s %s: %w", judged.Kind, judged.ExternalID, err)
 	}
 	return o.finish(ctx, s, judged)
@@ -169,7 +170,12 @@ func (o *Orphans) settle(ctx context.Context, noted dcm.Orphan) error {
 	noted.ConfirmedAt, noted.Minutes = &now, dcm.OrphanMinutes(noted.EndedAt, now)
 	event, err := o.orphanEvent(noted)
 	o.note(ctx, noted.Tenant, event, err)
-	if err := receiptsOf(o.Store.Tenant(noted.Tenant)).SettleOrphan(ctx, noted); err != nil {
+	err = o.Store.Tenant(noted.Tenant).SettleOrphan(ctx, noted)
+	if errors.Is(err, dcm.ErrLostRace) {
+		// Another run has settled it, and counted it.
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("settle the orphan %s %s: %w", noted.Kind, noted.ExternalID, err)
 	}
 	o.Meter.Count(dcm.MetricOrphansRemoved, 1)
@@ -193,15 +199,4 @@ func (o *Orphans) orphanEvent(noted dcm.Orphan) (dcm.Event, error) {
 		"removed: %s %s at %s; %s", noted.Kind, noted.ExternalID, noted.Service, noted.Why))
 	e.At = noted.FoundAt
 	return e, err
-}
-
-// receiptsOf goes once dcm.TenantStore has them.
-func receiptsOf(t dcm.TenantStore) interface {
-	NoteOrphan(context.Context, dcm.Orphan) error
-	SettleOrphan(context.Context, dcm.Orphan) error
-} {
-	return t.(interface {
-		NoteOrphan(context.Context, dcm.Orphan) error
-		SettleOrphan(context.Context, dcm.Orphan) error
-	})
 }

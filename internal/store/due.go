@@ -49,6 +49,14 @@ func (s *Store) DueReconciles(ctx context.Context, shard int, until time.Time, l
 		})
 }
 
+// DueOrphans is one query of the index "due".
+func (s *Store) DueOrphans(ctx context.Context, shard int, until time.Time, limit int) ([]dcm.DueOrphan, error) {
+	return due(ctx, s, dueRange{what: dueOrphan, kind: kindOrphan, shard: shard, until: until, limit: limit},
+		func(t dcm.TenantID, ref string, at time.Time) dcm.DueOrphan {
+			return dcm.DueOrphan{Tenant: t, Ref: dcm.OrphanRef(ref), DueAt: at}
+		})
+}
+
 // LiveVMs is one query of the index "due" for each thousand VMs: every VM is in
 // it until it is stopped.
 func (s *Store) LiveVMs(ctx context.Context, shard int) ([]dcm.DueVM, error) {

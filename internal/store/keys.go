@@ -25,6 +25,7 @@ const (
 	kindUsage        = "USAGE"
 	kindEvent        = "EVENT"
 	kindReconcile    = "RECONCILE"
+	kindOrphan       = "ORPHAN"
 	kindRate         = "RATE"
 
 	// platformPartition holds what belongs to no tenant.
@@ -82,8 +83,13 @@ func eventKey(t dcm.TenantID, at instant, id string) key {
 }
 
 // eventSort has a fixed width, so that it sorts as the time does.
-func eventSort(at instant) string {
-	return kindEvent + "#" + at.time().Format("2006-01-02T15:04:05.000000000Z")
+func eventSort(at instant) string { return kindEvent + "#" + sortable(at) }
+
+func sortable(at instant) string { return at.time().Format("2006-01-02T15:04:05.000000000Z") }
+
+// orphanKey sorts orphans by when they came to be.
+func orphanKey(t dcm.TenantID, ref dcm.OrphanRef) key {
+	return key{partition(t), kindOrphan + "#" + string(ref)}
 }
 
 // listKey is the partition of the index "byCreated" with a tenant's items of
@@ -96,6 +102,7 @@ const (
 	dueWorkspace = "ws"
 	dueTenant    = "tenant"
 	dueReconcile = "reconcile"
+	dueOrphan    = "orphan"
 )
 
 // dueKind is the partition of the index "due" with one shard of a kind.

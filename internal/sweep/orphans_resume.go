@@ -1,6 +1,66 @@
 package sweep
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
 
-// resume carries on with what earlier runs have noted and not brought to its end.
-func (r *orphanRun) resume(context.Context) {}
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+// resume carries on with what earlier runs have noted and not brought to its
+// end. It comes first: what is gone is not in any list, and only its note tells
+// of it. It counts towards nothing: the run that noted it has counted it.
+func (r *orphanRun) resume(ctx context.Context) {
+	until := r.Clock.Now()
+	for shard := range dcm.DueShards {
+		due, err := r.Store.DueOrphans(ctx, shard, until, pageSize)
+		if err != nil {
+			r.Log.ErrorContext(ctx, "what earlier runs have noted can't be listed", "shard", shard, "error", err)
+			continue
+		}
+		for _, d := range due {
+			if !timeLeft(ctx) {
+				return
+			}
+			r.resumeOne(ctx, d)
+		}
+	}
+}
+
+func (r *orphanRun) resumeOne(ctx context.Context, d dcm.DueOrphan) {
+	store := r.Store.Tenant(d.Tenant)
+	var next time.Time
+	err := guard(func() error {
+		noted, err := store.Orphan(ctx, d.Ref)
+		if err != nil {
+			return fmt.Errorf("read what was noted: %w", err)
+		}
+		if noted.ConfirmedAt != nil {
+			return nil
+		}
+		if r.Clock.Now().Sub(noted.FoundAt) < dcm.EventTTL {
+			next = r.Clock.Now().Add(dcm.ReconcileInterval)
+		}
+		removed, err := r.Handler.Resume(ctx, noted)
+		if removed && err == nil {
+			r.report.Removed++
+			next = time.Time{}
+			return nil
+		}
+		if err == nil {
+			// It is not ours any more, or has an owner: nothing is left to do.
+			return store.PutOffOrphan(ctx, d.Ref, time.Time{})
+		}
+		return err
+	})
+	if err == nil || dcm.ErrorCode(err) == dcm.CodeNotFound || errors.Is(err, dcm.ErrLostRace) {
+		return
+	}
+	r.Log.ErrorContext(ctx, "an orphan is not removed yet", "tenant", d.Tenant, "ref", d.Ref, "error", err)
+	err = guard(func() error { return store.PutOffOrphan(context.WithoutCancel(ctx), d.Ref, next) })
+	if err != nil {
+		r.Log.ErrorContext(ctx, "an orphan could not be put off", "tenant", d.Tenant, "ref", d.Ref, "error", err)
+	}
+}
