@@ -106,6 +106,13 @@ e2e: web ## the main job in a browser (needs chromium)
 crash: web ## rotation, move and deletion killed at every call; create and delete in every order
 	DCM_CRASH_STRIDE=1 go test -count=1 -run 'TestAnyStepMayCrash|TestManyCrashes|TestCreateAndDeleteAtOnce' ./internal/api
 
+.PHONY: matrix
+matrix: web ## every outside call of every flow disturbed in every way; STRIDE=1, FLOW=regexp
+	@table=$$(mktemp); trap 'rm -f "$$table"' EXIT; \
+	DCM_MATRIX_STRIDE=$(or $(STRIDE),1) DCM_MATRIX_TABLE=$$table \
+		go test -count=1 -timeout 30m -parallel 8 -run 'TestMatrix/$(FLOW)' ./internal/api || failed=1; \
+	cat "$$table"; exit $${failed:-0}
+
 .PHONY: bench
 bench: functions-host ## start times of the functions; the agent's speed and memory
 	go run ./infra/bench -functions $(DIST)/functions/$(HOST_ARCH)

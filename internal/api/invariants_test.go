@@ -78,9 +78,8 @@ func (b books) live() []dcm.VM {
 
 // breaches are what does not hold for a tenant, each in words, once the sweeps
 // have come round and nothing is under way but what is on record.
-func (w *world) breaches(t dcm.TenantID) []string {
+func (w *world) breaches(b books) []string {
 	w.t.Helper()
-	b := w.books(t)
 	return slices.Concat(
 		w.strayServers(b), w.strayRecords(b), w.missingServers(b), w.strayUploads(b),
 		b.miscounted(), b.misbilled(), w.overdue(b), w.unreadable(b),

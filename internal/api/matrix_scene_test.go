@@ -36,6 +36,10 @@ type scene struct {
 	agent     *agent
 	vm        dcm.VMID
 	workspace dcm.WorkspaceID
+	started   dcm.BackupStarted
+	complete  dcm.BackupComplete
+	sealed    []byte
+	body      map[string]any
 }
 
 func (s *theatre) scene() *scene {
@@ -60,6 +64,8 @@ type agent struct {
 	disk   string
 	stored bool
 	gone   bool
+	// dead: it does nothing at all.
+	dead bool
 }
 
 // act lets every agent of the tenant do what is next, once.
@@ -109,7 +115,7 @@ func (s *scene) on(id dcm.VMID) *agent {
 func (a *agent) act() {
 	t := a.scene.t
 	t.Helper()
-	if !a.booted && !a.hearsBoot(a.callBootstrap()) {
+	if a.dead || !a.booted && !a.hearsBoot(a.callBootstrap()) {
 		return
 	}
 	said := a.callBeat()
@@ -328,13 +334,19 @@ func (s *scene) bringsBucket() map[string]any {
 	}
 }
 
+// brings has the tenant use accounts of its own for everything.
+func (s *scene) brings() {
+	s.t.Helper()
+	s.user.call("POST", "/tenant/providers", s.bringsProvider()).expect(s.t, 201)
+	s.user.call("POST", "/tenant/dns", s.bringsZone()).expect(s.t, 201)
+	s.user.call("POST", "/tenant/storage", s.bringsBucket()).expect(s.t, 201)
+}
+
 // passes lets time pass as it does when nobody does anything special: agents
 // act, and schedules come round.
-func (s *scene) passes(steps int, by time.Duration) {
+func (s *scene) passes(by time.Duration) {
 	s.t.Helper()
-	for range steps {
-		s.advance(by)
-		s.act()
-		s.sweeps()
-	}
+	s.advance(by)
+	s.act()
+	s.sweeps(by >= dcm.OrphanGrace)
 }

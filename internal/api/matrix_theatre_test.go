@@ -26,6 +26,51 @@ type theatre struct {
 	twins sync.WaitGroup
 	// cases counts what was played here.
 	cases int
+	close func()
+}
+
+// casesPerTheatre is after how many cases the next ones begin from nothing:
+// sweeps look again and again at what tenants brought along.
+const casesPerTheatre = 25
+
+// stages lend theatres to cases, one at a time. They all end with t.
+type stages struct {
+	t *testing.T
+
+	mu   sync.Mutex
+	idle []*theatre
+}
+
+// use plays something with a tenant of its own. A theatre where something
+// failed is not used again: what was left behind is none of the next one's
+// business.
+func (x *stages) use(t *testing.T, play func(*scene)) {
+	t.Helper()
+	s := x.take()
+	s.t = t
+	defer func() {
+		s.t = x.t
+		if t.Failed() || s.cases >= casesPerTheatre {
+			s.close()
+			return
+		}
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.idle = append(x.idle, s)
+	}()
+	play(s.scene())
+}
+
+func (x *stages) take() *theatre {
+	x.mu.Lock()
+	if n := len(x.idle); n > 0 {
+		s := x.idle[n-1]
+		x.idle = x.idle[:n-1]
+		x.mu.Unlock()
+		return s
+	}
+	x.mu.Unlock()
+	return newTheatre(x.t)
 }
 
 func newTheatre(t *testing.T) *theatre {
@@ -42,12 +87,13 @@ func newTheatre(t *testing.T) *theatre {
 		t.Fatal(err)
 	}
 	s.Stack = stack
-	t.Cleanup(func() {
+	s.close = sync.OnceFunc(func() {
 		close(s.over)
 		if err := stack.Close(); err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(s.close)
 	return s
 }
 
@@ -79,11 +125,12 @@ func (s *theatre) run(function string) answer {
 	return answer{status: 200, body: result}
 }
 
-// sweeps runs every sweep there is, as their schedules do.
-func (s *theatre) sweeps() {
+// sweeps runs the sweeps, as their schedules do. The one for orphans comes
+// round less often.
+func (s *theatre) sweeps(orphans bool) {
 	s.t.Helper()
 	for _, name := range []string{"sweep-vms", "sweep-keys", "sweep-orphans"} {
-		if registry.Builders()[name] == nil {
+		if name == "sweep-orphans" && !orphans {
 			continue
 		}
 		if a := s.run(name); a.status != 200 {
