@@ -429,9 +429,12 @@ func sweeps() map[string]flow {
 		"sweep, a VM past its time": {
 			function: "sweep-vms",
 			before: func(s *scene) {
+				s.lifetimeMinutes = 15
 				s.runs("")
 				s.agent.works()
-				s.advance(12*time.Hour + time.Minute)
+				s.advance(8 * time.Minute)
+				s.agent.act()
+				s.advance(8 * time.Minute)
 			},
 			request: sweep,
 			after:   func(s *scene) { s.endedFor(dcm.StopMaxLifetime) },

@@ -40,6 +40,8 @@ type scene struct {
 	complete  dcm.BackupComplete
 	sealed    []byte
 	body      map[string]any
+	// lifetimeMinutes is what is asked for; 0 for nothing.
+	lifetimeMinutes int
 }
 
 func (s *theatre) scene() *scene {
@@ -250,7 +252,11 @@ func (a *agent) hearsComplete(said answer) bool {
 // was acknowledged.
 func (s *scene) newEnough(id dcm.WorkspaceID, stored string) {
 	s.t.Helper()
-	if at := slices.Index(s.saved[id], stored) + 1; at < max(1, s.acked[id]) {
+	at := len(s.saved[id])
+	for at > 0 && s.saved[id][at-1] != stored {
+		at--
+	}
+	if at < max(1, s.acked[id]) {
 		s.t.Errorf("workspace %s holds %q, and %d of %q were acknowledged", id, stored, s.acked[id], s.saved[id])
 	}
 }
@@ -263,10 +269,14 @@ func (s *scene) launches(workspace dcm.WorkspaceID) {
 }
 
 func (s *scene) orderBody(workspace dcm.WorkspaceID) map[string]any {
+	body := s.launchBody()
 	if workspace != "" {
-		return s.resumeBody(workspace)
+		body = s.resumeBody(workspace)
 	}
-	return s.launchBody()
+	if s.lifetimeMinutes != 0 {
+		body["maxLifetimeMinutes"] = s.lifetimeMinutes
+	}
+	return body
 }
 
 func (s *scene) boots() {
