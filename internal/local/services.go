@@ -159,3 +159,6 @@ func (s *Stack) TokenKeyID() string { return tokenKeyID }
 
 // Items are the table's items, as DynamoDB's JSON, for tests.
 func (s *Stack) Items() []map[string]any { return s.services.dynamodb.Dump(tableName) }
+
+// Capacity is how many units of the table were consumed since the start.
+func (s *Stack) Capacity() float64 { return s.services.dynamodb.Capacity() }

@@ -31,6 +31,8 @@ type Server struct {
 	clock      dcm.Clock
 	operations map[string]operation
 	requests   atomic.Int64
+	// spent is the capacity consumed since the start, in half units.
+	spent atomic.Int64
 
 	mu          sync.RWMutex
 	tables      map[string]*table
