@@ -100,7 +100,8 @@ func TestCalls(t *testing.T) {
 		costs("Events", "Query", func() error { _, err := acme.Events(ctx, dcm.EventQuery{}); return err })
 		costs("AddEvent", "UpdateItem", func() error { return acme.AddEvent(ctx, someEvent("ev-bbbbbbbbbb")) })
 		costs("PutTenant", "UpdateItem", func() error { _, err := acme.PutTenant(ctx, dcm.TenantChange{At: now}); return err })
-		costs("SetDNSAccount", "UpdateItem", func() error {
+		// An account of its own makes the tenant due, ahead of it.
+		cost("SetDNSAccount", map[string]int{"UpdateItem": 2}, func() error {
 			_, err := acme.SetDNSAccount(ctx, &dcm.DNSAccount{ID: someAccount}, now)
 			return err
 		})
@@ -114,13 +115,27 @@ func TestCalls(t *testing.T) {
 			_, err := acme.SetQuotas(ctx, quotas, quotas, now)
 			return err
 		})
-		costs("PutProviderAccount", "UpdateItem", func() error {
+		cost("PutProviderAccount", map[string]int{"UpdateItem": 2}, func() error {
 			return acme.PutProviderAccount(ctx, dcm.ProviderAccount{ID: someAccount, Provider: "hetzner"}, "")
 		})
 		costs("NoteProviderAccount", "UpdateItem", func() error {
 			return acme.NoteProviderAccount(ctx, "hetzner", someAccount, now, nil)
 		})
 		costs("RemoveProviderAccount", "TransactWriteItems", func() error { return acme.RemoveProviderAccount(ctx, "hetzner") })
+		costs("DueReconciles", "Query", func() error { _, err := s.DueReconciles(ctx, 0, now, 10); return err })
+		costs("DueOrphans", "Query", func() error { _, err := s.DueOrphans(ctx, 0, now, 10); return err })
+		costs("LiveVMs", "Query", func() error { _, err := s.LiveVMs(ctx, 0); return err })
+		hour := dcm.ReconcileAfter("acme", now)
+		costs("SettleReconcile", "UpdateItem", func() error { return acme.SettleReconcile(ctx, hour, hour.Add(time.Hour)) })
+		costs("SettleReconcile for ever", "TransactWriteItems", func() error {
+			return acme.SettleReconcile(ctx, hour.Add(time.Hour), time.Time{})
+		})
+		stray := dcm.Orphan{
+			Kind: dcm.OrphanServer, Tenant: "acme", ExternalID: "1", CreatedAt: now, FoundAt: now, EndedAt: now, ConfirmedAt: &now,
+		}
+		costs("NoteOrphan", "UpdateItem", func() error { return acme.NoteOrphan(ctx, stray) })
+		costs("SettleOrphan", "UpdateItem", func() error { return acme.SettleOrphan(ctx, stray) })
+		costs("Orphans", "Query", func() error { _, err := acme.Orphans(ctx, dcm.OrphanQuery{}); return err })
 		costs("DueWorkspaces", "Query", func() error { _, err := s.DueWorkspaces(ctx, 0, now, 10); return err })
 		costs("DueTenants", "Query", func() error { _, err := s.DueTenants(ctx, 0, now, 10); return err })
 		costs("DueVMs", "Query", func() error { _, err := s.DueVMs(ctx, 0, now, 10); return err })
