@@ -142,7 +142,7 @@ func (m *matrix) ends(s *scene, a answer) {
 	s.passes(time.Minute)
 	s.passes(4 * time.Minute)
 	s.passes(dcm.OrphanGrace)
-	s.passes(dcm.OrphanGrace)
+	s.passes(dcm.ReconcileInterval)
 	s.holds("once all has come to rest")
 	if m.after != nil {
 		m.after(s)

@@ -36,10 +36,24 @@ func DNSOwner(installation string, r DNSRecord) (t TenantID, v VMID, ok bool) {
 // ChallengeLabel begins the name of a record that answers an ACME challenge.
 const ChallengeLabel = "_acme-challenge"
 
+// CheckPlace begins the place, after the tenant's name, where a check of a storage
+// tries what it may do.
+const CheckPlace = "dcm-check-"
+
+// IsOfCheck reports whether an object's key is one that a check made. A check is
+// over within a request: what is there later was left behind.
+func IsOfCheck(key string) bool {
+	_, rest, ok := strings.Cut(key, "/")
+	return ok && strings.HasPrefix(rest, CheckPlace)
+}
+
 // UploadOwner reads an object's key. ok is false unless it is that of a backup,
-// or of a copy of one.
+// of a copy of one, or of a check, which has no workspace.
 func UploadOwner(key string) (t TenantID, w WorkspaceID, ok bool) {
 	tenant, rest, _ := strings.Cut(key, "/")
+	if t := TenantID(tenant); t.Valid() && IsOfCheck(key) {
+		return t, "", true
+	}
 	workspace, _, _ := strings.Cut(rest, "/")
 	t, w = TenantID(tenant), WorkspaceID(workspace)
 	if !t.Valid() || !w.Valid() {
@@ -50,11 +64,13 @@ func UploadOwner(key string) (t TenantID, w WorkspaceID, ok bool) {
 
 // Why a thing is an orphan, in words for its tenant.
 const (
-	whyNoRecord   = "no VM with this id is on record"
-	whyEnded      = "its VM has ended"
-	whyOtherOne   = "its VM is another server"
-	whyNoWS       = "its workspace does not exist"
-	whyForgotten  = "neither its workspace nor a VM that holds it knows of it"
+	whyNoRecord  = "no VM with this id is on record"
+	whyEnded     = "its VM has ended"
+	whyOtherOne  = "its VM is another server"
+	whyNoWS      = "its workspace does not exist"
+	whyForgotten = "neither its workspace nor a VM that holds it knows of it"
+	// WhyCheck is why what a check left behind is one.
+	WhyCheck      = "a check of the storage began it and did not end"
 	whyOtherOwner = "the VM that holds its workspace is making another backup"
 )
 

@@ -75,6 +75,10 @@ func (o *Orphans) judgeByVM(ctx context.Context, found dcm.Orphan) (dcm.Orphan, 
 }
 
 func (o *Orphans) judgeByWorkspace(ctx context.Context, found dcm.Orphan) (dcm.Orphan, error) {
+	if dcm.IsOfCheck(found.Name) {
+		found.Why, found.EndedAt = dcm.WhyCheck, found.CreatedAt
+		return found, nil
+	}
 	store := o.Store.Tenant(found.Tenant)
 	ws, err := orNone(store.Workspace(ctx, found.Workspace))
 	if err != nil {
