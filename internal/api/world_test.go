@@ -21,6 +21,7 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/httpapi"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/hetzner"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/issuer"
 )
 
@@ -37,6 +38,12 @@ type world struct {
 
 func newWorld(t *testing.T, environment map[string]string, relays ...*relay) *world {
 	t.Helper()
+	return newWorldOn(t, nil, environment, relays...)
+}
+
+// newWorldOn is newWorld with hardware of the test's own.
+func newWorldOn(t *testing.T, hardware hetzner.Machine, environment map[string]string, relays ...*relay) *world {
+	t.Helper()
 	agent := filepath.Join(t.TempDir(), "agent")
 	if err := os.WriteFile(agent, []byte("#!/bin/sh\nexit 0\n"), 0o755); err != nil {
 		t.Fatal(err)
@@ -48,7 +55,7 @@ func newWorld(t *testing.T, environment map[string]string, relays ...*relay) *wo
 	}
 	stack, err := local.Start(t.Context(), local.Options{
 		Template: "../../template.yaml", Functions: w.function, AgentBinary: agent,
-		Dir: t.TempDir(), ManualSchedules: true, Environment: environment,
+		Dir: t.TempDir(), ManualSchedules: true, Environment: environment, Machine: hardware,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/hetzner"
 )
 
 // Functions builds the handler of one function from its environment and a
@@ -22,6 +23,8 @@ type Options struct {
 	Functions Functions
 	// AgentBinary is the path of the agent for this machine. Required.
 	AgentBinary string
+	// Machine is the provider's hardware; nil for processes of this machine.
+	Machine hetzner.Machine
 	// Port and EdgePort are the API's and the VMs' ports; 0 for any.
 	Port     int
 	EdgePort int

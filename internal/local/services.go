@@ -71,6 +71,10 @@ func newServices(o Options, dir string, clock *Clock) (*services, error) {
 	machines := machine.New(machine.Options{
 		Dir: filepath.Join(dir, "servers"), Environment: []string{"DCM_LOCAL_CLOCK=" + clock.path}, Logger: o.Logger,
 	})
+	hardware := o.Machine
+	if hardware == nil {
+		hardware = machines
+	}
 	return &services{
 		wire:     wire.New(),
 		dynamodb: dynamodb.New(dynamodb.Options{Clock: clock}),
@@ -83,7 +87,7 @@ func newServices(o Options, dir string, clock *Clock) (*services, error) {
 			hetznerTokenParameter: dcm.NewSecret(hetznerToken), cloudflareTokenParameter: dcm.NewSecret(cloudflareToken),
 		}}),
 		hetzner: hetzner.New(hetzner.Options{
-			Clock: clock, Tokens: map[string]hetzner.Token{hetznerToken: {}}, Machine: machines, Logger: o.Logger,
+			Clock: clock, Tokens: map[string]hetzner.Token{hetznerToken: {}}, Machine: hardware, Logger: o.Logger,
 		}),
 		cloudflare: cloudflare.New(cloudflare.Options{
 			Clock: clock, Zones: map[string]string{zoneID: baseDomain}, Tokens: map[string]cloudflare.Token{cloudflareToken: {}},
