@@ -166,7 +166,7 @@ func TestCalls(t *testing.T) {
 			event := someEvent("ev-cccccccccc")
 			return acme.FinishVM(ctx, dcm.Finish{
 				VM: someVM, Workspace: someWorkspace, At: now, Event: &event,
-				Usage: []dcm.Usage{{Month: "2026-11", VMSeconds: 1}, {Month: "2026-12", VMSeconds: 1}},
+				Receipt: dcm.Receipt{Usage: []dcm.Usage{{Month: "2026-11", VMSeconds: 1}, {Month: "2026-12", VMSeconds: 1}}},
 			})
 		})
 		task := dcm.WorkspaceTask{Kind: dcm.TaskDelete, Since: now}

@@ -57,7 +57,7 @@ func TestLostTenantAnswer(t *testing.T) {
 		losing(func() error {
 			return acme.FinishVM(ctx, dcm.Finish{
 				VM: someVM, Workspace: someWorkspace, At: now, Provider: "hetzner", AccountID: "ac-2", Reserved: 700,
-				Usage: []dcm.Usage{{Month: "2026-11", Provider: "hetzner", Size: dcm.SizeSmall, VMSeconds: 9, Cost: 300}},
+				Receipt: dcm.Receipt{Usage: []dcm.Usage{{Month: "2026-11", Provider: "hetzner", Size: dcm.SizeSmall, VMSeconds: 9, Cost: 300}}},
 			})
 		})
 		known, err := acme.Accounts(ctx)
