@@ -67,6 +67,16 @@ func TestLostTenantAnswer(t *testing.T) {
 			t.Errorf("something was done twice: %+v", known)
 		}
 		losing(func() error { return acme.RemoveProviderAccount(ctx, "hetzner") })
+		stray := dcm.Orphan{
+			Kind: dcm.OrphanServer, Tenant: "acme", ExternalID: "1", VM: someVM, CreatedAt: now, FoundAt: now, ConfirmedAt: &now, Minutes: 9,
+		}
+		losing(func() error { return acme.NoteOrphan(ctx, stray) })
+		losing(func() error { return acme.SettleOrphan(ctx, stray) })
+		ended, err := acme.VM(ctx, someVM)
+		must(t, err)
+		if ended.OrphanMinutes != 9 {
+			t.Errorf("the server outlived its VM by %d minutes", ended.OrphanMinutes)
+		}
 
 		losing(func() error {
 			_, err := acme.ChangeWorkspace(ctx, someWorkspace, dcm.WorkspaceChange{
