@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,7 +64,10 @@ var modes = []mode{modeRefused, modeThrottled, modeTimeout, modeLate, modeLostAn
 type disturbance struct {
 	mode mode
 	at   outsideCall
-	// twin sends the same request again, and returns when it is answered.
+	// code is how the service refuses; "" for its usual way.
+	code string
+	// twin is what happens meanwhile: in the matrix the same request once more.
+	// It returns when that is answered.
 	twin func()
 	// most is how many calls the twin may make before the first goes on: the
 	// twin may be waiting for it.
@@ -195,7 +199,7 @@ func (e *environment) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	switch d.mode {
 	case modeRefused:
-		return s.answer(r, s.refusal), nil
+		return s.answer(r, cmp.Or(d.code, s.refusal)), nil
 	case modeThrottled:
 		return s.answer(r, s.throttled), nil
 	case modeTimeout, modeLate:

@@ -32,6 +32,10 @@ type world struct {
 	t *testing.T
 	// getenv is the environment of sweep-keys, for what looks behind the API.
 	getenv func(string) string
+	// patience is how often a caller asks again after a failure of ours, and
+	// heard is told of every answer.
+	patience int
+	heard    func(c caller, method, path string, a answer)
 	// relays stand between one function and one service.
 	relays map[route]*relay
 }
@@ -108,9 +112,24 @@ type answer struct {
 	problem httpapi.Problem
 }
 
-// call makes a request; body is marshalled unless it is a string. The request,
-// if it was a good one, and the answer must be as the OpenAPI document says.
+// call makes a request, and makes it again, as often as the world has patience,
+// while the answer is a failure that may pass.
 func (c caller) call(method, path string, body any, headers ...string) answer {
+	c.w.t.Helper()
+	for try := 0; ; try++ {
+		a := c.once(method, path, body, headers...)
+		if c.w.heard != nil {
+			c.w.heard(c, method, path, a)
+		}
+		if a.status < 500 || try >= c.w.patience {
+			return a
+		}
+	}
+}
+
+// once makes a request; body is marshalled unless it is a string. The request,
+// if it was a good one, and the answer must be as the OpenAPI document says.
+func (c caller) once(method, path string, body any, headers ...string) answer {
 	c.w.t.Helper()
 	var (
 		raw []byte

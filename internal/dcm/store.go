@@ -117,10 +117,10 @@ type TenantStore interface {
 	// clears the VM's upload, in one transaction, if the workspace is still at
 	// b.Generation-1 and the VM still holds it. ErrLostRace.
 	AdvanceGeneration(ctx context.Context, vm VMID, w WorkspaceID, b Backup) error
-	// FinishVM makes a stopping VM stopped, frees its quota slot and its hold
-	// on the workspace, settles its cost and usage, adds to the audit log and,
-	// if DropWorkspace, deletes a workspace that was never backed up, in one
-	// transaction.
+	// FinishVM makes a stopping VM stopped, with its receipt, frees its quota
+	// slot and its hold on the workspace, settles its cost and usage, adds to the
+	// audit log and, if DropWorkspace, deletes a workspace that was never backed
+	// up, in one transaction: it leaves one receipt, and counts once.
 	// ErrLostRace if it is not stopping.
 	FinishVM(ctx context.Context, f Finish) error
 
@@ -194,8 +194,9 @@ type TenantStore interface {
 	// Orphan reads a noted orphan, strongly consistent. CodeNotFound.
 	Orphan(ctx context.Context, ref OrphanRef) (Orphan, error)
 	// SettleOrphan adds to a noted orphan when it was gone, and for how many
-	// minutes it outlived its owner, once: ErrLostRace if it is settled.
-	// CodeNotFound.
+	// minutes it outlived its owner, once: ErrLostRace if it is settled. In the
+	// same transaction a server's minutes are added to the VM's OrphanMinutes, if
+	// there is still a record of the VM and it is stopped. CodeNotFound.
 	SettleOrphan(ctx context.Context, o Orphan) error
 	// PutOffOrphan moves the time at which a noted orphan is due; zero takes it
 	// out of the index. ErrLostRace if it is settled. CodeNotFound.
@@ -293,6 +294,10 @@ type VMChange struct {
 
 	Upload      *Upload
 	ClearUpload bool
+
+	// Receipt is what a release that is put off leaves of its receipt. Of its
+	// ids only those that the record does not have.
+	Receipt *Receipt
 }
 
 // NoUpload, as VMChange.IfUpload or WorkspaceChange.IfUpload, asks that no
@@ -318,9 +323,10 @@ type Finish struct {
 	// Provider and AccountID say whose account the server was in.
 	Provider  string
 	AccountID AccountID
-	// Reserved is what admission reserved, Usage what the VM used.
+	// Reserved is what admission reserved.
 	Reserved Micros
-	Usage    []Usage
+	// Receipt stays in the record, and its Usage is counted.
+	Receipt Receipt
 	// Event, unless nil, is added to the audit log.
 	Event *Event
 }

@@ -115,7 +115,7 @@ func (o *Overdue) stopping(ctx context.Context, vm dcm.VM, accounts dcm.TenantAc
 	case now.Before(stoppedAt(vm).Add(dcm.StopGrace)):
 		keep, off, err := o.keep(ctx, vm, accounts)
 		if s := o.Releaser.steps(vm)[0]; err != nil && s.refused(err) {
-			_, err = o.Releaser.tokenRefused(ctx, vm, s, err)
+			_, err = o.Releaser.tokenRefused(ctx, vm, receiptOf(vm), s, err)
 		}
 		if err != nil {
 			return err

@@ -19,11 +19,11 @@ func (s step) refused(err error) bool {
 // tokenRefused says in the VM's record, and once in the audit log, that the
 // tenant's account refuses the token. The VM is kept, and tried again, ever more
 // seldom: the longer it takes, the less likely is the next try to work.
-func (r *Releaser) tokenRefused(ctx context.Context, vm dcm.VM, s step, cause error) (dcm.VM, error) {
+func (r *Releaser) tokenRefused(ctx context.Context, vm dcm.VM, receipt dcm.Receipt, s step, cause error) (dcm.VM, error) {
 	r.Meter.Count(dcm.MetricReleasePending, 1)
 	now := r.Clock.Now()
 	due := now.Add(min(max(dcm.ReleaseRetry, now.Sub(stoppedAt(vm))/refusedBackoff), dcm.RefusedRetryMax))
-	change := dcm.VMChange{From: []dcm.Status{dcm.StatusStopping}, DueAt: &due}
+	change := dcm.VMChange{From: []dcm.Status{dcm.StatusStopping}, DueAt: &due, Receipt: unrecorded(vm, receipt)}
 	news := vm.Error == nil || vm.Error.Code != dcm.ProblemTokenRefused
 	if news {
 		change.Error = &dcm.Problem{Code: dcm.ProblemTokenRefused, Message: fmt.Sprintf(
@@ -76,14 +76,15 @@ func (r *Releaser) Abandon(ctx context.Context, vm dcm.VM, accounts dcm.TenantAc
 		return vm, err
 	}
 	var left []string
+	receipt := receiptOf(vm)
 	for _, s := range r.steps(vm) {
-		err := s.run(ctx, vm, accounts)
+		err := s.run(ctx, vm, accounts, &receipt)
 		switch {
 		case err == nil:
 		case s.refused(err):
 			left = append(left, s.what+" at "+s.where)
 		default:
-			vm, _ = r.putOff(ctx, vm, r.Clock.Now().Add(dcm.ReleaseRetry), err)
+			vm, _ = r.putOff(ctx, vm, receipt, r.Clock.Now().Add(dcm.ReleaseRetry), err)
 			return vm, dcm.Errorf(dcm.CodeConflict, "the VM can't be abandoned, since it can still be released: its release is tried again").WithCause(err)
 		}
 	}
@@ -100,7 +101,7 @@ func (r *Releaser) Abandon(ctx context.Context, vm dcm.VM, accounts dcm.TenantAc
 	if err != nil {
 		return vm, err
 	}
-	return r.finish(ctx, vm, &event)
+	return r.finish(ctx, vm, receipt, &event)
 }
 
 // mayAbandon: a token may be refused for a while by mistake, so the VM is kept

@@ -144,7 +144,7 @@ func (b *books) end(rt *rapid.T) {
 	b.must(rt, err)
 	drop := rapid.Bool().Draw(rt, "drop")
 	b.must(rt, b.store.FinishVM(b.t.Context(), dcm.Finish{
-		VM: vm.ID, Workspace: vm.WorkspaceID, At: now, Provider: vm.Provider, Reserved: vm.Reserved, Usage: used, DropWorkspace: drop,
+		VM: vm.ID, Workspace: vm.WorkspaceID, At: now, Provider: vm.Provider, Reserved: vm.Reserved, Receipt: dcm.Receipt{Usage: used}, DropWorkspace: drop,
 	}))
 	b.active = slices.Delete(b.active, n, n+1)
 	b.open(dcm.MonthOf(now))

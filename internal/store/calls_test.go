@@ -135,6 +135,10 @@ func TestCalls(t *testing.T) {
 		}
 		costs("NoteOrphan", "UpdateItem", func() error { return acme.NoteOrphan(ctx, stray) })
 		costs("SettleOrphan", "UpdateItem", func() error { return acme.SettleOrphan(ctx, stray) })
+		// The VM's record is not one of a VM that ended.
+		stray.ExternalID, stray.VM, stray.Minutes = "2", someVM, 9
+		must(t, acme.NoteOrphan(ctx, stray))
+		cost("SettleOrphan of a live VM", map[string]int{"TransactWriteItems": 1, "UpdateItem": 1}, func() error { return acme.SettleOrphan(ctx, stray) })
 		costs("Orphans", "Query", func() error { _, err := acme.Orphans(ctx, dcm.OrphanQuery{}); return err })
 		costs("DueWorkspaces", "Query", func() error { _, err := s.DueWorkspaces(ctx, 0, now, 10); return err })
 		costs("DueTenants", "Query", func() error { _, err := s.DueTenants(ctx, 0, now, 10); return err })
@@ -166,9 +170,12 @@ func TestCalls(t *testing.T) {
 			event := someEvent("ev-cccccccccc")
 			return acme.FinishVM(ctx, dcm.Finish{
 				VM: someVM, Workspace: someWorkspace, At: now, Event: &event,
-				Usage: []dcm.Usage{{Month: "2026-11", VMSeconds: 1}, {Month: "2026-12", VMSeconds: 1}},
+				Receipt: dcm.Receipt{Usage: []dcm.Usage{{Month: "2026-11", VMSeconds: 1}, {Month: "2026-12", VMSeconds: 1}}},
 			})
 		})
+		stray.ExternalID = "3"
+		must(t, acme.NoteOrphan(ctx, stray))
+		costs("SettleOrphan of a VM", "TransactWriteItems", func() error { return acme.SettleOrphan(ctx, stray) })
 		task := dcm.WorkspaceTask{Kind: dcm.TaskDelete, Since: now}
 		costs("ChangeWorkspace", "UpdateItem", func() error {
 			_, err := acme.ChangeWorkspace(ctx, someWorkspace, dcm.WorkspaceChange{IfFree: true, Task: &task, DueAt: &now})

@@ -119,6 +119,9 @@ func changeUpdate(id dcm.VMID, c dcm.VMChange) expression.UpdateBuilder {
 	case c.Upload != nil:
 		e.set(attrUpload, itemOfUpload(c.Upload))
 	}
+	if c.Receipt != nil {
+		e.receipt(*c.Receipt)
+	}
 	return e.UpdateBuilder
 }
 

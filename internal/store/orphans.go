@@ -110,7 +110,9 @@ func (t *tenantStore) Orphan(ctx context.Context, ref dcm.OrphanRef) (dcm.Orphan
 	return item.orphan(), nil
 }
 
-// SettleOrphan is one conditional update.
+// SettleOrphan is one transaction. Where there is nothing to add to a VM, it is
+// one conditional update, and where the VM's record turns out to be gone or not
+// stopped, both.
 func (t *tenantStore) SettleOrphan(ctx context.Context, o dcm.Orphan) error {
 	if o.ConfirmedAt == nil {
 		return errors.New("settle orphan: nobody has confirmed that it is gone")
@@ -120,7 +122,36 @@ func (t *tenantStore) SettleOrphan(ctx context.Context, o dcm.Orphan) error {
 	e.set("minutes", o.Minutes)
 	e.set(attrTTL, epochSeconds(o.ConfirmedAt.Add(dcm.EventTTL)))
 	e.setDue("", time.Time{})
+	if o.Kind == dcm.OrphanServer && o.VM.Valid() && o.Minutes > 0 {
+		err := t.settleWithVM(ctx, o, e)
+		if !errors.Is(err, errNotStopped) {
+			return err
+		}
+	}
 	return t.changeOrphan(ctx, "settle orphan", refOf(o), e)
+}
+
+// errNotStopped says that there is no stopped VM whose minutes could be counted.
+var errNotStopped = errors.New("the VM's record is gone, or the VM is not stopped")
+
+func (t *tenantStore) settleWithVM(ctx context.Context, o dcm.Orphan, settle edit) error {
+	open, stopped := exists().And(absent(attrConfirmedAt)), equals(attrStatus, string(dcm.StatusStopped))
+	var outlived edit
+	outlived.add(attrOrphanMinutes, int64(o.Minutes))
+	err := t.transact(ctx,
+		write{
+			key: orphanKey(t.id, refOf(o)), update: &settle.UpdateBuilder, condition: &open,
+			refused: orMissing(noOrphan, "the orphan is settled"),
+		},
+		write{
+			key: vmKey(t.id, o.VM), update: &outlived.UpdateBuilder, condition: &stopped,
+			refused: func(map[string]types.AttributeValue) error { return errNotStopped },
+		},
+	)
+	if err != nil {
+		return fmt.Errorf("settle orphan: %w", err)
+	}
+	return nil
 }
 
 // PutOffOrphan is one conditional update.
