@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -218,9 +219,8 @@ func (l *load) fill() {
 func (l *load) launch(name string) func(int) {
 	return func(n int) {
 		user := l.users[n%len(l.users)]
-		for try := range 5 {
-			key := fmt.Sprintf("%s %d %d", name, n, try)
-			a := l.send(name, user, "POST", "/vms", l.launchBody(), "Idempotency-Key", key)
+		for range 5 {
+			a := l.send(name, user, "POST", "/vms", l.launchBody(), "Idempotency-Key", rand.Text())
 			if a.status != 201 {
 				continue // what failed for good says so again, for the same key
 			}
