@@ -80,6 +80,7 @@ func motoLacks() map[string]string {
 		"a wrong digest completes nothing":                      "moto's ListParts has no checksums: the digest is compared after the completion",
 		"a part that is not what it is said to be is not taken": bodies,
 		"a part of an upload that is gone is not taken":         "moto answers a part of an unknown upload with a 500",
+		"unfinished uploads are listed with their age":          "moto says of every upload that it began in 2010",
 		"an aborted upload takes no more parts":                 "moto answers a part of an unknown upload with a 500",
 	}
 }
