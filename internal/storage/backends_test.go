@@ -85,8 +85,13 @@ func motoLacks() map[string]string {
 	}
 }
 
-// versitygwLacks: versitygw 1.8.0 passes everything.
-func versitygwLacks() map[string]string { return nil }
+// versitygwLacks: versitygw 1.8.0 passes everything but one. There the list
+// fails, so that nothing is done by a part of it.
+func versitygwLacks() map[string]string {
+	return map[string]string{
+		"more unfinished uploads than a page are all listed": "versitygw refuses the marker that it gave for the next page of uploads",
+	}
+}
 
 // standIn serves the local stack's S3.
 func standIn(t *testing.T, clock dcm.Clock) (*s3.Server, string) {
