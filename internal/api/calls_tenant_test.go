@@ -37,6 +37,7 @@ func TestCallsPerTenantOperation(t *testing.T) {
 		{"PUT /tenant", 3, 0, 0, 0, 0, call("PUT", "/tenant", map[string]any{"name": "Acme"}, 200)},
 		{"GET /tenant/usage", 1, 0, 0, 0, 0, call("GET", "/tenant/usage", nil, 200)},
 		{"GET /tenant/events", 1, 0, 0, 0, 0, call("GET", "/tenant/events", nil, 200)},
+		{"GET /tenant/orphans", 1, 0, 0, 0, 0, call("GET", "/tenant/orphans", nil, 200)},
 		{"GET /workspaces", 1, 0, 0, 0, 0, call("GET", "/workspaces", nil, 200)},
 		{"GET /workspaces/{id}", 1, 0, 0, 0, 0, call("GET", "/workspaces/"+string(id), nil, 200)},
 		{"POST /workspaces/{id}/rotate-key, free", 5, 1, 0, 0, 0, call("POST", "/workspaces/"+string(id)+"/rotate-key", nil, 202)},

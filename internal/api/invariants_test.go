@@ -190,7 +190,8 @@ func (b books) miscounted() (wrong []string) {
 	return wrong
 }
 
-// misbilled: usage is what the records of VMs add up to.
+// misbilled: usage is what the receipts add up to, and whatever has ended has
+// one.
 func (b books) misbilled() (wrong []string) {
 	type line struct {
 		month    dcm.Month
@@ -208,14 +209,15 @@ func (b books) misbilled() (wrong []string) {
 	}
 	for _, vm := range b.vms {
 		add(vm.Started())
-		if vm.StoppedAt == nil {
+		if vm.Status.Active() {
 			continue
 		}
-		used, err := vm.UsageUntil(*vm.StoppedAt)
-		if err != nil {
-			wrong = append(wrong, err.Error())
+		if vm.Receipt == nil || vm.StoppedAt == nil {
+			wrong = append(wrong, fmt.Sprintf("VM %s has ended without a receipt", vm.ID))
+			continue
 		}
-		for _, u := range used {
+		wrong = append(wrong, unpaid(vm)...)
+		for _, u := range vm.Receipt.Usage {
 			add(u)
 		}
 	}
@@ -232,6 +234,29 @@ func (b books) misbilled() (wrong []string) {
 	}
 	for at, sum := range want {
 		wrong = append(wrong, fmt.Sprintf("usage of %v is missing: %+v", at, sum))
+	}
+	return wrong
+}
+
+// unpaid: a receipt is for what the record says that there was.
+func unpaid(vm dcm.VM) (wrong []string) {
+	r := vm.Receipt
+	if vm.ProviderID != "" && r.ServerID != vm.ProviderID {
+		wrong = append(wrong, fmt.Sprintf("the receipt of %s is for server %q, its record says %q", vm.ID, r.ServerID, vm.ProviderID))
+	}
+	if r.ServerID != "" && (r.ConfirmedAt.IsZero() || r.ConfirmedAt.Before(r.AskedAt)) {
+		wrong = append(wrong, fmt.Sprintf("the receipt of %s: asked at %s, confirmed at %s", vm.ID, r.AskedAt, r.ConfirmedAt))
+	}
+	billed := vm
+	billed.ProviderID = r.ServerID
+	used, err := billed.UsageUntil(*vm.StoppedAt)
+	if err != nil || len(used) != len(r.Usage) {
+		return append(wrong, fmt.Sprintf("the receipt of %s says %+v, it used %+v: %v", vm.ID, r.Usage, used, err))
+	}
+	for i := range used {
+		if used[i].VMSeconds != r.Usage[i].VMSeconds || used[i].BilledHours != r.Usage[i].BilledHours {
+			wrong = append(wrong, fmt.Sprintf("the receipt of %s says %+v, it used %+v", vm.ID, r.Usage[i], used[i]))
+		}
 	}
 	return wrong
 }

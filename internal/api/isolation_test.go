@@ -125,6 +125,7 @@ func attempts() map[string]func(*stage) []attempt {
 		"DELETE /workspaces/{id}":          person("DELETE", "/workspaces/{ws}"),
 		"POST /workspaces/{id}/rotate-key": person("POST", "/workspaces/{ws}/rotate-key"),
 		"GET /tenant/events":               func(s *stage) []attempt { return []attempt{s.list("/tenant/events")} },
+		"GET /tenant/orphans":              func(s *stage) []attempt { return []attempt{s.list("/tenant/orphans")} },
 		"DELETE /tenant/providers/{name}": func(s *stage) []attempt {
 			// acme has an account at hetzner; nobody has one at ovh.
 			return []attempt{{by: s.evil, method: "DELETE", theirs: "/tenant/providers/hetzner", madeUp: "/tenant/providers/ovh", status: 404}}
@@ -190,7 +191,15 @@ func newStage(t *testing.T) *stage {
 	w.bringAlong()
 	s.acme.call("POST", "/tenant/providers", w.providerBody()).expect(t, 201)
 	s.acme.call("POST", "/tenant/dns", w.dnsBody()).expect(t, 201)
-	for _, path := range []string{"/vms", "/workspaces", "/tenant/events"} {
+	for _, id := range []string{"1", "2"} {
+		now := w.Now()
+		if err := w.behind().Store().Tenant("acme").NoteOrphan(t.Context(), dcm.Orphan{
+			Kind: dcm.OrphanServer, Tenant: "acme", Service: "hetzner", ExternalID: id, VM: first.ID, CreatedAt: now, EndedAt: now, FoundAt: now,
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range []string{"/vms", "/workspaces", "/tenant/events", "/tenant/orphans"} {
 		page := decode[api.Page[json.RawMessage]](t, s.acme.call("GET", path+"?limit=1", nil).expect(t, 200))
 		if page.NextCursor == nil {
 			t.Fatalf("%s has one page only", path)

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
-	"github.com/devcontainer-manager/devcontainer-manager/internal/app/registry"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
@@ -467,9 +466,7 @@ func sweeps() map[string]flow {
 			request: sweep, after: (*scene).ends,
 		},
 	}
-	if registry.Builders()["sweep-orphans"] != nil {
-		maps.Copy(all, orphanSweeps(run("sweep-orphans")))
-	}
+	maps.Copy(all, orphanSweeps(run("sweep-orphans")))
 	return all
 }
 
@@ -482,5 +479,49 @@ func (s *scene) dies(function string, at outsideCall, request func(*scene) answe
 	}
 }
 
-// orphanSweeps find what nobody owns.
-func orphanSweeps(func(*scene) answer) map[string]flow { return nil }
+// orphanSweeps delete what nobody owns.
+func orphanSweeps(sweep func(*scene) answer) map[string]flow {
+	none := func(s *scene) {
+		if r := s.receipts(s.tenant); len(r) == 0 || r[0].ConfirmedAt == nil {
+			s.t.Errorf("no receipt: %+v", r)
+		}
+	}
+	return map[string]flow{
+		"orphans, a server and its record": {
+			function: "sweep-orphans",
+			before: func(s *scene) {
+				vm := dcm.VMID("vm-abcdefghjk")
+				s.server(s.tenant, vm)
+				s.agents[vm] = &agent{scene: s, dead: true}
+				s.publish(platformDNSToken, platformZone, wildcard(s.tenant, vm, "localhost"))
+				s.advance(dcm.OrphanGrace + time.Minute)
+			},
+			request: sweep, after: none,
+		},
+		"orphans, an upload": {
+			function: "sweep-orphans",
+			before: func(s *scene) {
+				s.leaves()
+				s.startUpload(dcm.Bucket{Name: platformBucket}, dcm.BackupKey(s.tenant, s.workspace))
+				s.advance(dcm.OrphanGrace + time.Minute)
+			},
+			request: sweep, after: none,
+		},
+		"orphans, a VM whose server is gone": {
+			function: "sweep-orphans",
+			before: func(s *scene) {
+				s.runs("")
+				s.stores()
+				s.removeServer(*s.user.get(s.vm).ProviderID)
+				s.agent.gone = true
+				s.advance(dcm.OrphanGrace + time.Minute)
+			},
+			request: sweep,
+			after: func(s *scene) {
+				if vm := s.user.get(s.vm); vm.Status != dcm.StatusStopped {
+					s.t.Errorf("it is %s: %+v", vm.Status, vm.Error)
+				}
+			},
+		},
+	}
+}

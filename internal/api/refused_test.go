@@ -194,6 +194,9 @@ func TestAbandon(t *testing.T) {
 			t.Errorf("%s: %+v", got.Status, got.Error)
 		}
 	}
+	if r := w.books("acme").vms[vm.ID].Receipt; r == nil || !r.ConfirmedAt.IsZero() || len(r.Usage) != 1 {
+		t.Errorf("the receipt is %+v", r)
+	}
 	if s := w.State(); len(s.DNSRecords) != 0 || len(s.Servers) != 1 {
 		t.Errorf("left: %+v", s)
 	}
@@ -205,6 +208,14 @@ func TestAbandon(t *testing.T) {
 	}
 	if v := user.tenant(); v.Usage.ActiveVMs != 0 {
 		t.Errorf("%d slots are held", v.Usage.ActiveVMs)
+	}
+	user.call("DELETE", "/tenant/providers/hetzner", nil).expect(t, 200)
+	// Should the account ever be opened again, what is left there goes.
+	user.again("second", "acme").expect(t, 201)
+	w.advance(dcm.ReconcileInterval)
+	caller{w: w}.call("POST", "/_local/schedules/sweep-orphans", nil).expect(t, 200)
+	if left := w.projects()["acme"]; left != 0 {
+		t.Errorf("%d servers are left", left)
 	}
 	user.call("DELETE", "/tenant/providers/hetzner", nil).expect(t, 200)
 

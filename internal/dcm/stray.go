@@ -1,6 +1,9 @@
 package dcm
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // What is found at a service says itself whose it is: a server by its labels, a
 // record by its comment, an upload by its key. These read that, and hold it to
@@ -115,9 +118,12 @@ func StrayRecord(vm *VM) string {
 // every upload of a workspace with such a note may be that copy. A VM's upload
 // is noted with its id, within one call of its start. In an account of a tenant
 // an unknown workspace may be another installation's, which shares the bucket:
-// what its key says is not enough there.
-func StrayUpload(uploadID string, account AccountID, ws *Workspace, vm *VM) string {
+// what its key says is not enough there. An upload that began before its
+// workspace did was dated by a clock that can't tell whether it is young.
+func StrayUpload(uploadID string, began time.Time, account AccountID, ws *Workspace, vm *VM) string {
 	switch {
+	case ws != nil && began.Before(ws.CreatedAt.Add(-OrphanGrace)):
+		return ""
 	case ws == nil && account != PlatformAccount:
 		return ""
 	case ws == nil:

@@ -97,7 +97,8 @@ func TestStrays(t *testing.T) {
 	if dcm.StrayRecord(nil) == "" || dcm.StrayRecord(vm(dcm.StatusStopped, "", "1")) == "" || dcm.StrayRecord(vm(dcm.StatusCreating, "ac-1", "")) != "" {
 		t.Error("records")
 	}
-	ws := &dcm.Workspace{}
+	began := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	ws := &dcm.Workspace{CreatedAt: began.Add(-time.Hour)}
 	copying := &dcm.Workspace{Task: &dcm.WorkspaceTask{Upload: &dcm.Upload{}}}
 	waiting := &dcm.Workspace{Task: &dcm.WorkspaceTask{Kind: dcm.TaskRotate}}
 	uploading := func(id string) *dcm.VM { return &dcm.VM{Upload: &dcm.Upload{UploadID: id}} }
@@ -110,6 +111,7 @@ func TestStrays(t *testing.T) {
 		"no workspace":                       {"", nil, nil, true},
 		"no workspace, in a tenant's bucket": {"ac-1", nil, nil, false},
 		"idle":                               {"", ws, nil, true},
+		"older than its workspace":           {"ac-1", &dcm.Workspace{CreatedAt: began.Add(time.Hour)}, nil, false},
 		"idle, in a tenant's bucket":         {"ac-1", ws, nil, true},
 		"a task that has not begun":          {"", waiting, nil, true},
 		"a copy under way":                   {"", copying, nil, false},
@@ -118,7 +120,7 @@ func TestStrays(t *testing.T) {
 		"beside the VM's own":                {"", ws, uploading("v"), true},
 		"a VM that makes no backup":          {"", ws, &dcm.VM{}, true},
 	} {
-		if why := dcm.StrayUpload("u", c.account, c.ws, c.vm); (why != "") != c.stray {
+		if why := dcm.StrayUpload("u", began, c.account, c.ws, c.vm); (why != "") != c.stray {
 			t.Errorf("upload, %s: %q", name, why)
 		}
 	}

@@ -91,7 +91,7 @@ func (o *Orphans) judgeByWorkspace(ctx context.Context, found dcm.Orphan) (dcm.O
 			return found, err
 		}
 	}
-	found.Why = dcm.StrayUpload(found.ExternalID, found.AccountID, ws, vm)
+	found.Why = dcm.StrayUpload(found.ExternalID, found.CreatedAt, found.AccountID, ws, vm)
 	found.EndedAt = found.CreatedAt
 	return found, nil
 }

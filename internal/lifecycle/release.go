@@ -76,7 +76,7 @@ func (r *Releaser) steps(vm dcm.VM) []step {
 func (r *Releaser) finish(ctx context.Context, vm dcm.VM, receipt dcm.Receipt, event *dcm.Event) (dcm.VM, error) {
 	now := r.Clock.Now()
 	tenant := r.Store.Tenant(vm.TenantID)
-	receipt.Usage = r.usage(ctx, vm, now)
+	receipt.Usage = r.usage(ctx, vm, receipt.ServerID, now)
 	err := tenant.FinishVM(ctx, dcm.Finish{
 		VM: vm.ID, Workspace: vm.WorkspaceID, At: now,
 		Provider: vm.Provider, AccountID: vm.AccountID, Reserved: vm.Reserved, Receipt: receipt, Event: event,
@@ -99,7 +99,9 @@ func (r *Releaser) finish(ctx context.Context, vm dcm.VM, receipt dcm.Receipt, e
 	return vm, nil
 }
 
-func (r *Releaser) usage(ctx context.Context, vm dcm.VM, end time.Time) []dcm.Usage {
+// usage is what the VM used with this server, which its record may not know.
+func (r *Releaser) usage(ctx context.Context, vm dcm.VM, server string, end time.Time) []dcm.Usage {
+	vm.ProviderID = server
 	used, err := vm.UsageUntil(end)
 	if err != nil {
 		// A record that can't be priced must not keep the VM's slot for ever.

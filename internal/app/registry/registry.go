@@ -44,6 +44,7 @@ func Builders() map[string]app.Build {
 		"tenant-storage-reset":   app.TenantStorageReset,
 		"tenant-usage":           app.TenantUsage,
 		"tenant-events":          app.TenantEvents,
+		"tenant-orphans":         app.TenantOrphans,
 		"openapi-get":            app.OpenapiGet,
 		"docs-get":               app.DocsGet,
 		"admin-quotas-put":       app.AdminQuotasPut,
