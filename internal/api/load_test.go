@@ -36,12 +36,18 @@ type loadSize struct {
 	faults float64
 }
 
-// loadOf is a size for make test, or the whole for make load.
-func loadOf() loadSize {
-	if os.Getenv("DCM_LOAD") != "" {
-		return loadSize{tenants: 50, posts: 1000, vms: 5000, rounds: 6, workers: 16, faults: 0.02}
+// loadOf is a size for make test, or what DCM_LOAD asks for: tenants, VMs at
+// once, VMs, minutes.
+func loadOf(t *testing.T) loadSize {
+	t.Helper()
+	size := loadSize{tenants: 4, posts: 24, vms: 40, rounds: 3, workers: 4, faults: 0.02}
+	if text := os.Getenv("DCM_LOAD"); text != "" {
+		size.workers = 16
+		if _, err := fmt.Sscanf(text, "%d,%d,%d,%d", &size.tenants, &size.posts, &size.vms, &size.rounds); err != nil {
+			t.Fatalf("DCM_LOAD=%q: %v", text, err)
+		}
 	}
-	return loadSize{tenants: 4, posts: 24, vms: 40, rounds: 3, workers: 4, faults: 0.02}
+	return size
 }
 
 // TestLoad launches VMs of many tenants at once, has them heartbeat, back up and
@@ -49,25 +55,34 @@ func loadOf() loadSize {
 // operation took; what it checks is that nothing leaked and nothing was lost.
 func TestLoad(t *testing.T) {
 	t.Parallel()
-	size := loadOf()
+	size := loadOf(t)
 	hardware := &paper{booted: map[dcm.VMID]string{}}
 	w := newWorldOn(t, hardware, map[string]string{"MAX_CONCURRENT_VMS": fmt.Sprint(size.vms)})
 	l := &load{world: w, size: size, hardware: hardware, times: map[string][]time.Duration{}, failed: map[string]int{}}
 	l.client.Transport = &http.Transport{MaxIdleConnsPerHost: size.posts}
-	l.tenancy()
+	l.phase("tenants", l.tenancy)
 	l.disturb()
-	l.storm()
-	l.fill()
-	l.boot()
-	for range size.rounds {
-		l.minute()
-	}
-	l.check("while they run")
+	l.phase("launch all at once", l.storm)
+	l.phase("launch the others", l.fill)
+	l.phase("boot", l.boot)
+	l.phase("run", func() {
+		for range size.rounds {
+			l.minute()
+		}
+	})
+	l.phase("check", func() { l.check("while they run") })
 	l.disturb()
-	l.end()
-	l.check("after they ended")
+	l.phase("end", l.end)
+	l.phase("check", func() { l.check("after they ended") })
 	w.nothingLeft()
 	t.Log(l.report())
+}
+
+// phase says how long a part took.
+func (l *load) phase(name string, do func()) {
+	began := time.Now()
+	do()
+	l.t.Logf("%-20s %s", name, time.Since(began).Round(time.Millisecond))
 }
 
 // load is a world under load.
@@ -241,6 +256,7 @@ func (l *load) launch(name string) func(int) {
 func (l *load) boot() {
 	each(len(l.machines), l.size.workers, func(n int) {
 		m := l.machines[n]
+		l.eventually("the boot of "+string(m.id), func() bool { return l.hardware.token(m.id) != "" })
 		m.token = l.hardware.token(m.id)
 		a := l.send("bootstrap", m.caller, "POST", m.path("/bootstrap"), dcm.BootstrapRequest{PublicKey: m.publicKey, AgentVersion: "load"})
 		if err := json.Unmarshal(a.body, &m.boot); a.status != 200 || err != nil {
