@@ -379,7 +379,7 @@ func (s *scene) tidied() {
 	if ws.Task != nil || ws.Backup == nil || ws.StorageID != b.accounts.Tenant.StorageID || ws.Backup.StorageID != ws.StorageID || ws.Backup.KeyVersion != ws.KeyVersion {
 		s.t.Fatalf("%+v", ws)
 	}
-	if keys := s.keysOf(s.workspace); len(keys) != 1 {
+	if keys := s.keyVersions(); len(keys) != 1 {
 		s.t.Errorf("keys %v", keys)
 	}
 	bucket := platformBucket
@@ -394,12 +394,27 @@ func (s *scene) tidied() {
 	}
 }
 
+// keyVersions are those that there are of the workspace's key.
+func (s *scene) keyVersions() (versions []int) {
+	s.t.Helper()
+	store := s.behind().Store().Tenant(s.tenant)
+	for version := 1; version <= 5; version++ {
+		switch _, err := store.WorkspaceKey(s.t.Context(), s.workspace, version); {
+		case err == nil:
+			versions = append(versions, version)
+		case dcm.ErrorCode(err) != dcm.CodeNotFound:
+			s.t.Fatal(err)
+		}
+	}
+	return versions
+}
+
 // dissolved: nothing of the workspace is left.
 func (s *scene) dissolved() {
 	s.t.Helper()
 	s.user.call("GET", "/workspaces/"+string(s.workspace), nil).expect(s.t, 404)
-	if got := s.backupsIn(platformBucket, s.workspace); len(got) != 0 || len(s.keysOf(s.workspace)) != 0 {
-		s.t.Errorf("left: %v, keys %v", got, s.keysOf(s.workspace))
+	if got := s.backupsIn(platformBucket, s.workspace); len(got) != 0 || len(s.keyVersions()) != 0 {
+		s.t.Errorf("left: %v, keys %v", got, s.keyVersions())
 	}
 }
 

@@ -37,6 +37,9 @@ type Options struct {
 	// ManualSchedules runs a schedule's function only when asked through
 	// /_local/schedules/, for tests that count calls.
 	ManualSchedules bool
+	// DynamoDB is the URL of another DynamoDB to use, behind the same wire; ""
+	// for the stand-in. The table is made there, under a name of its own.
+	DynamoDB string
 	// Environment overrides the functions' environment.
 	Environment map[string]string
 	// FunctionOutput takes the functions' log lines; nil for a file in Dir.

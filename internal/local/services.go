@@ -2,10 +2,14 @@ package local
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdkdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -56,6 +60,9 @@ type services struct {
 	issuer     *issuer.Issuer
 
 	urls map[string]string // by the service's name
+	// table is the table's name, otherDynamoDB what serves it if not dynamodb.
+	table         string
+	otherDynamoDB http.Handler
 }
 
 func newServices(o Options, dir string, clock *Clock) (*services, error) {
@@ -65,6 +72,10 @@ func newServices(o Options, dir string, clock *Clock) (*services, error) {
 		}
 	}
 	i, err := issuer.New(issuer.Options{Clock: clock, Audience: audience, TenantClaim: tenantClaim})
+	if err != nil {
+		return nil, err
+	}
+	table, other, err := otherDynamoDB(o.DynamoDB)
 	if err != nil {
 		return nil, err
 	}
@@ -92,8 +103,21 @@ func newServices(o Options, dir string, clock *Clock) (*services, error) {
 		cloudflare: cloudflare.New(cloudflare.Options{
 			Clock: clock, Zones: map[string]string{zoneID: baseDomain}, Tokens: map[string]cloudflare.Token{cloudflareToken: {}},
 		}),
-		machines: machines, issuer: i, urls: map[string]string{},
+		machines: machines, issuer: i, urls: map[string]string{}, table: table, otherDynamoDB: other,
 	}, nil
+}
+
+// otherDynamoDB is the way to a DynamoDB that is not ours, nil for none, and the
+// name of the table in whichever it is.
+func otherDynamoDB(address string) (table string, h http.Handler, err error) {
+	if address == "" {
+		return tableName, nil, nil
+	}
+	to, err := url.Parse(address)
+	if err != nil {
+		return "", nil, fmt.Errorf("the address of DynamoDB: %w", err)
+	}
+	return tableName + "-" + strings.ToLower(rand.Text()), httputil.NewSingleHostReverseProxy(to), nil
 }
 
 // serve puts every stand-in behind the wire, on a port of its own.
@@ -105,6 +129,9 @@ func (s *services) serve(l *listeners) error {
 		{Name: "ssm", Handler: s.ssm, Operation: ssm.Operation, WriteError: ssm.WriteError, DefaultCode: "InternalServerError"},
 		{Name: "hetzner", Handler: s.hetzner, Operation: hetzner.Operation, WriteError: hetzner.WriteError, DefaultCode: "unavailable"},
 		{Name: "cloudflare", Handler: s.cloudflare, Operation: cloudflare.Operation, WriteError: cloudflare.WriteError, DefaultCode: "503"},
+	}
+	if s.otherDynamoDB != nil {
+		behind[0].Handler = s.otherDynamoDB
 	}
 	for _, b := range behind {
 		if err := s.listen(l, b.Name, s.wire.Wrap(b)); err != nil {
@@ -133,10 +160,10 @@ func (s *services) createTable(ctx context.Context) error {
 		}),
 	})
 	schema := store.TableSchema()
-	if _, err := client.CreateTable(ctx, schema.CreateTable(tableName)); err != nil {
+	if _, err := client.CreateTable(ctx, schema.CreateTable(s.table)); err != nil {
 		return fmt.Errorf("create the table: %w", err)
 	}
-	if _, err := client.UpdateTimeToLive(ctx, schema.EnableTTL(tableName)); err != nil {
+	if _, err := client.UpdateTimeToLive(ctx, schema.EnableTTL(s.table)); err != nil {
 		return fmt.Errorf("create the table: %w", err)
 	}
 	return nil
@@ -161,7 +188,7 @@ func (s *Stack) Endpoint(service string) string { return s.services.urls[service
 // TokenKeyID is the KMS key of the VMs' tokens.
 func (s *Stack) TokenKeyID() string { return tokenKeyID }
 
-// Items are the table's items, as DynamoDB's JSON, for tests.
+// Items are the table's items, as DynamoDB's JSON, for tests: the stand-in's.
 func (s *Stack) Items() []map[string]any { return s.services.dynamodb.Dump(tableName) }
 
 // Capacity is how many units of the table were consumed since the start.
