@@ -113,6 +113,10 @@ matrix: web ## every outside call of every flow disturbed in every way; STRIDE=1
 		go test -count=1 -timeout 30m -parallel 8 -run 'TestMatrix/$(FLOW)' ./internal/api || failed=1; \
 	cat "$$table"; exit $${failed:-0}
 
+.PHONY: mutations
+mutations: web ## takes guards out of a copy of the code, one by one: a named test must notice each
+	@go run ./.ci/mutations
+
 .PHONY: bench
 bench: functions-host ## start times of the functions; the agent's speed and memory
 	go run ./infra/bench -functions $(DIST)/functions/$(HOST_ARCH)
