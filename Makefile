@@ -113,9 +113,14 @@ matrix: web ## every outside call of every flow disturbed in every way; STRIDE=1
 		go test -count=1 -timeout 30m -parallel 8 -run 'TestMatrix/$(FLOW)' ./internal/api || failed=1; \
 	cat "$$table"; exit $${failed:-0}
 
+LOAD ?= 50,1000,5000,3
 .PHONY: load
 load: web ## tenants, VMs at once, VMs, minutes under failing services; LOAD=50,1000,5000,3
-	DCM_LOAD=$(or $(LOAD),50,1000,5000,3) go test -count=1 -timeout 30m -v -run 'TestLoad$$|TestSweepCost' -parallel 1 ./internal/api
+	DCM_LOAD=$(LOAD) go test -count=1 -timeout 30m -v -run 'TestLoad$$|TestSweepCost' -parallel 1 ./internal/api
+
+.PHONY: mutations
+mutations: web ## takes guards out of a copy of the code, one by one: a named test must notice each
+	@go run ./.ci/mutations
 
 .PHONY: bench
 bench: functions-host ## start times of the functions; the agent's speed and memory

@@ -53,7 +53,7 @@ func TestMatrix(t *testing.T) {
 	t.Cleanup(func() { table.write(t, os.Getenv("DCM_MATRIX_TABLE")) })
 	all, stages := flows(), &stages{t: t}
 	for i, name := range slices.Sorted(maps.Keys(all)) {
-		m := &matrix{flow: all[name], name: name, table: table, stages: stages, stride: number(t, "DCM_MATRIX_STRIDE", 50), offset: i}
+		m := &matrix{flow: all[name], name: name, table: table, stages: stages, stride: number(t, "DCM_MATRIX_STRIDE", 51), offset: i}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m.run(t)

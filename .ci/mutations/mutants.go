@@ -1,0 +1,120 @@
+package main
+
+const apiTests = "./internal/api"
+
+// mutants are the guards, each with the test that must notice when it is gone.
+func mutants() []mutant {
+	return []mutant{
+		{
+			"a VM is stopped only once", "internal/store/finish.go",
+			`stopping := equals(attrStatus, string(dcm.StatusStopping)).And(equals(attrWorkspaceID, string(f.Workspace)))`,
+			`stopping := equals(attrWorkspaceID, string(f.Workspace))`,
+			"./internal/store", "TestStore",
+		},
+		{
+			"a sweep reads before it acts", "internal/lifecycle/overdue.go",
+			"if vm.DueAt.IsZero() || vm.DueAt.After(o.Clock.Now()) {", "if vm.DueAt.IsZero() {",
+			apiTests, "TestAHeartbeatBeforeTheSweepReads$",
+		},
+		{
+			"a sweep stops only what nobody touched", "internal/lifecycle/overdue.go",
+			"From: []dcm.Status{vm.Status}, IfDueAt: &vm.DueAt,\n\t\tStatus: &status", "From: []dcm.Status{vm.Status},\n\t\tStatus: &status",
+			apiTests, "TestAHeartbeatBeforeTheSweepStops$",
+		},
+		{
+			"a server is adopted only with our labels", "internal/lifecycle/order.go",
+			"case !p.intent.VM.OwnsServer(l.Installation, found.Labels):", "case false:",
+			apiTests, "TestANameThatIsTaken$",
+		},
+		{
+			"a server found by name is deleted only with our labels", "internal/lifecycle/release_steps.go",
+			"if found == nil || !vm.OwnsServer(r.Installation, found.Labels) {", "if found == nil {",
+			apiTests, "TestANameThatIsTaken$",
+		},
+		{
+			"a release waits for the launch to be over", "internal/lifecycle/release.go",
+			`if vm.ProviderID == "" && r.Clock.Now().Before(launchOver) {`, `if vm.ProviderID == "" && r.Clock.Now().Before(vm.CreatedAt) {`,
+			apiTests, "TestCreateAndDeleteAtOnce$",
+		},
+		{
+			"gone is what the provider, asked again, does not know", "internal/lifecycle/release_steps.go",
+			"if left != nil {", "if left != nil && false {",
+			apiTests, "TestAServerThatIsSaidToBeGone$",
+		},
+		{
+			"an upload counts only if it is what was announced", "internal/lifecycle/settle.go",
+			"if u.Expected != nil {", "if u.Expected == nil {\n\t\tu.Expected = &dcm.UploadExpectation{}\n\t}\n\tif u.Expected != nil {",
+			apiTests, "TestMatrix/backup,_complete/s3_CompleteMultipartUpload_1/dies_after$|TestAnUnheardBackupCounts$",
+		},
+		{
+			"a backup follows the newest generation", "internal/store/backup.go",
+			`held := equals(attrActiveVM, string(vm)).And(equals(attrGeneration, b.Generation-1))`, `held := equals(attrActiveVM, string(vm))`,
+			"./internal/store", "TestStore",
+		},
+		{
+			"a VM with an older state may not write", "internal/lifecycle/backup.go",
+			"if err := mayWrite(vm, ws, r.Generation); err != nil {", "if err := mayWrite(vm, ws, ws.Generation); err != nil {",
+			apiTests, "TestAStaleVMNeverOverwrites$",
+		},
+		{
+			"the quota is a condition", "internal/store/quota.go",
+			"And(name(attrActiveVMs).LessThan(name(attrMaxVMs))).\n", "And(name(attrActiveVMs).LessThan(value(1 << 30))).\n",
+			apiTests, "TestQuota$",
+		},
+		{
+			"no heartbeat moves a hard deadline", "internal/lifecycle/heartbeat.go",
+			"due := earliest(now.Add(dcm.HeartbeatLostAfter), hardDeadline(vm))\n\tchange", "due := now.Add(dcm.HeartbeatLostAfter)\n\tchange",
+			apiTests, "TestDeadlines$",
+		},
+		{
+			"an Idempotency-Key stands for one VM", "internal/lifecycle/launch.go",
+			"if known.Earlier != nil {\n\t\treturn l.replay", "if false {\n\t\treturn l.replay",
+			apiTests, "TestMatrix/create$/dynamodb_TransactWriteItems_1/lost_answer$|TestIdempotencyKey$",
+		},
+		{
+			"usage is in the transaction that ends the VM", "internal/store/finish.go",
+			"return append(writes, t.count(used)...)", "_ = t.transact(context.Background(), t.count(used)...)\n\treturn writes",
+			apiTests, "TestMatrix/cleanup$/dynamodb_TransactWriteItems_1/(refused|twice|lost_answer)$",
+		},
+		{
+			"an uncertain create is waited for", "internal/lifecycle/launch.go",
+			"due, certain := now, certainly(failure)", "due, certain := now, true",
+			apiTests, "TestALostCreateIsWaitedFor$",
+		},
+		{
+			"a launch that was abandoned is given to nobody", "internal/lifecycle/launch.go",
+			`if vm.StopReason == dcm.StopCreateFailed && vm.ProviderID == "" && vm.Error != nil {`, `if false {`,
+			apiTests, "TestMatrix/create$/hetzner_CreateServer_1/dies_after$",
+		},
+		{
+			"cleanup names the newest generation", "internal/lifecycle/cleanup.go",
+			"case r.Generation != vm.Generation:", "case false:",
+			apiTests, "TestWorkIsSavedAndCarriedOn$",
+		},
+		{
+			"a bootstrap token works for one key", "internal/store/bind.go",
+			"And(absent(attrBoundKey).Or(equals(attrBoundKey, publicKey)))", "And(exists())",
+			apiTests, "TestBootstrapTokenWorksForOneKey$",
+		},
+		{
+			"an orphan is asked for again before it is deleted", "internal/lifecycle/orphan.go",
+			"if seen, err := s.look(ctx); err != nil || seen != ours {\n\t\treturn false, err\n\t}\n\tjudged,", "judged,",
+			apiTests, "TestOrphan|TestAServerThatChangesHands$",
+		},
+		{
+			"an orphan's record is read again before it is deleted", "internal/lifecycle/orphan.go",
+			"return judged, judged.Why != \"\", nil", "return judged, true, nil",
+			apiTests, "TestOrphan",
+		},
+		{
+			"nothing is done on a partial list", "internal/provider/hetzner/list.go",
+			"if err != nil {\n\t\t\treturn nil, callError(op, response, err)\n\t\t}", "if err != nil {\n\t\t\treturn all, nil\n\t\t}",
+			apiTests, "TestPartialListDeletesNothing$",
+		},
+		{
+			"only what is exactly this installation's is an orphan", "internal/dcm/vm.go",
+			"labels[LabelInstallation] == installation &&", "installation != \"\" &&",
+			apiTests, "TestOrphanServers$",
+		},
+	}
+}
