@@ -13,7 +13,9 @@ func mutants() []mutant {
 		},
 		{
 			"a sweep reads before it acts", "internal/lifecycle/overdue.go",
-			"if vm.DueAt.IsZero() || vm.DueAt.After(o.Clock.Now()) {", "if vm.DueAt.IsZero() {",
+			// Without reading, all it knows is when the index said it was due.
+			"if vm.DueAt.IsZero() || vm.DueAt.After(o.Clock.Now()) {",
+			"if listed := due.DueAt.Add(-dcm.HeartbeatLostAfter); vm.LastSeenAt != nil {\n\t\tvm.LastSeenAt = &listed\n\t}\n\tif vm.DueAt.IsZero() {",
 			apiTests, "TestAHeartbeatBeforeTheSweepReads$",
 		},
 		{
