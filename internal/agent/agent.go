@@ -85,6 +85,7 @@ func open(o Options) (*agent, error) {
 		status: newStatus(),
 	}
 	a.saver = backup.Saver{Control: a.client, HTTP: backup.NewTransferClient(), Tuning: a.tuning()}
+	a.saver.Tuning.Trouble, a.saver.Tuning.Moved = a.status.trouble, a.status.moved
 	a.life, a.endLife = context.WithCancel(context.Background())
 	a.stop = newStopper(a.recordWish)
 	if known := s.get(); known.Stop != nil {

@@ -77,6 +77,7 @@ func (a *agent) saveNowAndThen(ctx context.Context) {
 func (a *agent) save(ctx context.Context) error {
 	a.saving.Lock()
 	defer a.saving.Unlock()
+	defer a.status.backingUp()()
 	// Looked at before it is read: what changes in between is read, and what
 	// changes later is noticed next time.
 	look, err := tree.TakeSettled(ctx, a.options.WorkspaceDir)

@@ -136,6 +136,9 @@ func legal(b dcm.Heartbeat) error {
 	default:
 		return fmt.Errorf("state %q", b.State)
 	}
+	if p := b.Backup; p != nil && (p.Bytes < 0 || p.StalledSeconds < 0) {
+		return fmt.Errorf("backup %+v", p)
+	}
 	if !b.Phase.Valid() || len(b.Version) > 64 || b.Error != nil && len(b.Error.Message) > 1024 {
 		return fmt.Errorf("heartbeat %+v", b)
 	}
