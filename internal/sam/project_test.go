@@ -155,6 +155,52 @@ func TestRolesAreNarrow(t *testing.T) {
 	}
 }
 
+// mayOpen says whose role opens what is sealed, by its purpose. Adding a
+// function to a line is a security decision. Tokens for providers and DNS are
+// under the tenant's accounts key, which the two that add them must open; those
+// that use them also open one that is under a key of its own.
+var mayOpen = map[string][]string{
+	"terminal-password":   {"vms-bootstrap", "vms-create"},
+	"workspace-key":       {"sweep-keys", "vms-bootstrap"},
+	"provider-credential": {"sweep-orphans", "sweep-vms", "vms-cleanup", "vms-create", "vms-delete"},
+	"dns-credential":      {"sweep-orphans", "sweep-vms", "vms-cleanup", "vms-create", "vms-delete"},
+	"accounts-key": {
+		"sweep-orphans", "sweep-vms", "tenant-dns-set", "tenant-provider-add", "vms-cleanup", "vms-create", "vms-delete",
+	},
+	"storage-credential": {
+		"sweep-keys", "sweep-orphans", "sweep-vms", "vms-backup-complete", "vms-backup-parts", "vms-backup-start",
+		"vms-bootstrap", "vms-cleanup", "vms-delete",
+	},
+	"another": nil,
+}
+
+func TestWhoMayOpenWhatIsSealed(t *testing.T) {
+	t.Parallel()
+	template := mustProject(t)
+	for purpose, want := range mayOpen {
+		open := func(installation string) (found []string) {
+			for _, f := range template.Functions {
+				if f.Allows(sam.Access{Action: "kms:Decrypt", Resource: dataKeyARN, Context: map[string][]string{
+					"kms:EncryptionContext:installation": {installation},
+					"kms:EncryptionContext:purpose":      {purpose},
+				}}) {
+					found = append(found, f.Name)
+				}
+			}
+			slices.Sort(found)
+			return found
+		}
+		if got := open(template.Functions[0].Environment["INSTALLATION"]); !slices.Equal(got, want) {
+			t.Errorf("%s is opened by\n%s\nwant\n%s", purpose, got, want)
+		}
+		if got := open("another"); len(got) > 0 {
+			t.Errorf("%s of another installation is opened by %s", purpose, got)
+		}
+	}
+}
+
+const dataKeyARN = "arn:aws:kms:eu-central-1:000000000000:key/DataKey"
+
 func TestEveryFunctionHasAnAlarm(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(root, "infra", "monitoring.yaml"))

@@ -100,6 +100,10 @@ func TestCalls(t *testing.T) {
 		costs("Events", "Query", func() error { _, err := acme.Events(ctx, dcm.EventQuery{}); return err })
 		costs("AddEvent", "UpdateItem", func() error { return acme.AddEvent(ctx, someEvent("ev-bbbbbbbbbb")) })
 		costs("PutTenant", "UpdateItem", func() error { _, err := acme.PutTenant(ctx, dcm.TenantChange{At: now}); return err })
+		costs("KeepAccountsKey", "UpdateItem", func() error {
+			_, err := acme.KeepAccountsKey(ctx, dcm.WrappedKey("k"), nil, now)
+			return err
+		})
 		// An account of its own makes the tenant due, ahead of it.
 		cost("SetDNSAccount", map[string]int{"UpdateItem": 2}, func() error {
 			_, err := acme.SetDNSAccount(ctx, &dcm.DNSAccount{ID: someAccount}, now)
