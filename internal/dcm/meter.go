@@ -34,7 +34,9 @@ const (
 	// MetricOrphansUnclear counts what carries our marks and does not say whose it
 	// is: nothing touches it.
 	MetricOrphansUnclear Metric = "OrphansUnclear"
-	MetricSweepItems     Metric = "SweepItems"
-	MetricSweepFailed    Metric = "SweepItemsFailed"
-	MetricSweepSuccess   Metric = "SweepSuccess"
+	// MetricProviderLimited counts answers of providers that too much was asked.
+	MetricProviderLimited Metric = "ProviderLimited"
+	MetricSweepItems      Metric = "SweepItems"
+	MetricSweepFailed     Metric = "SweepItemsFailed"
+	MetricSweepSuccess    Metric = "SweepSuccess"
 )
