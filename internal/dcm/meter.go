@@ -38,9 +38,11 @@ const (
 	// MetricOrphansUnclear counts what carries our marks and does not say whose it
 	// is: nothing touches it.
 	MetricOrphansUnclear Metric = "OrphansUnclear"
-	MetricSweepItems     Metric = "SweepItems"
-	MetricSweepFailed    Metric = "SweepItemsFailed"
-	MetricSweepSuccess   Metric = "SweepSuccess"
+	// MetricProviderLimited counts answers of providers that too much was asked.
+	MetricProviderLimited Metric = "ProviderLimited"
+	MetricSweepItems      Metric = "SweepItems"
+	MetricSweepFailed     Metric = "SweepItemsFailed"
+	MetricSweepSuccess    Metric = "SweepSuccess"
 	// MetricSweepBusy counts runs that did nothing, as another was at work.
 	MetricSweepBusy Metric = "SweepBusy"
 	// MetricOldestDue is for how long the longest waiting item had been due when a

@@ -63,7 +63,7 @@ func (o *Overdue) Plan(ctx context.Context, due dcm.DueVM) (string, error) {
 
 // read reads a VM that is due, nil if it is not any more.
 func (o *Overdue) read(ctx context.Context, due dcm.DueVM) (*dcm.VM, dcm.TenantAccounts, error) {
-	vm, accounts, err := o.Store.Tenant(due.Tenant).VMWithAccounts(ctx, due.VM)
+	vm, accounts, err := o.Store.Tenant(due.Tenant).ReleaseContext(ctx, due.VM)
 	switch {
 	case dcm.ErrorCode(err) == dcm.CodeNotFound:
 		return nil, accounts, nil
@@ -164,6 +164,9 @@ func (o *Overdue) stopping(ctx context.Context, vm dcm.VM, accounts dcm.TenantAc
 	if s := o.Releaser.steps(vm)[0]; err != nil && s.refused(err) {
 		_, err = o.Releaser.tokenRefused(ctx, vm, receiptOf(vm), s, err)
 	}
+	if _, limited := limitWait(err); limited {
+		return o.putOff(ctx, vm, o.again(err))
+	}
 	if err != nil {
 		return err
 	}
@@ -180,10 +183,12 @@ func (o *Overdue) stopping(ctx context.Context, vm dcm.VM, accounts dcm.TenantAc
 	if err != nil {
 		return err
 	}
-	if _, err := o.Releaser.Release(ctx, vm, accounts, &event); err != nil && !errors.Is(err, ErrNotGone) {
-		return err
+	_, err = o.Releaser.Release(ctx, vm, accounts, &event)
+	if _, limited := limitWait(err); limited || errors.Is(err, ErrNotGone) {
+		// It has another time, and nothing is wrong.
+		return nil
 	}
-	return nil
+	return err
 }
 
 // stoppedAt is when a stopping VM began to stop.

@@ -1,0 +1,146 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+// Providers limit how much one credential may ask of them, and all functions and
+// tenants that share it share the limit. What follows stands between the
+// lifecycle and a provider, and keeps to the credential's dcm.RateBudget.
+//
+// Functions that people wait for write nothing while requests are plenty: they
+// know the budget from the read they make anyway, and tell the others only what
+// is news. Sweeps take from the budget before they ask, some requests at a time.
+// So whoever is served least often, and could be starved, is who keeps the books.
+
+// gate lets requests through, or not.
+type gate interface {
+	// enter asks for n requests. It returns a *dcm.ProviderError of
+	// KindRateLimited if they must wait.
+	enter(ctx context.Context, op string, c dcm.Credential, n int) error
+	// leave is told how many requests were made, and what the last answer said.
+	leave(ctx context.Context, c dcm.Credential, made int, said dcm.RateLimit)
+}
+
+// limited is a provider behind a gate. Credentials that are no account's yet
+// pass: their holder has them checked.
+type limited struct {
+	dcm.Provider
+	gate gate
+}
+
+// CreateVM is one request. Whether there is one was asked before the intent was
+// written.
+func (l *limited) CreateVM(ctx context.Context, c dcm.Credential, r dcm.ServerRequest) (dcm.Server, error) {
+	return through(ctx, l, "create server", c, 0, func(c dcm.Credential) (dcm.Server, error) {
+		return l.Provider.CreateVM(ctx, c, r)
+	})
+}
+
+// DeleteVM asks for two requests: a deletion is confirmed, or was for nothing.
+func (l *limited) DeleteVM(ctx context.Context, c dcm.Credential, id string) error {
+	_, err := through(ctx, l, "delete server", c, 2, func(c dcm.Credential) (struct{}, error) {
+		return struct{}{}, l.Provider.DeleteVM(ctx, c, id)
+	})
+	return err
+}
+
+// GetVM is one request.
+func (l *limited) GetVM(ctx context.Context, c dcm.Credential, ref dcm.ServerRef) (*dcm.Server, error) {
+	return through(ctx, l, "get server", c, 1, func(c dcm.Credential) (*dcm.Server, error) {
+		return l.Provider.GetVM(ctx, c, ref)
+	})
+}
+
+// ListVMs is one request or more, which are counted afterwards.
+func (l *limited) ListVMs(ctx context.Context, c dcm.Credential, labels map[string]string) ([]dcm.Server, error) {
+	return through(ctx, l, "list servers", c, 1, func(c dcm.Credential) ([]dcm.Server, error) {
+		return l.Provider.ListVMs(ctx, c, labels)
+	})
+}
+
+// SizeOptions is part of a launch, as CreateVM.
+func (l *limited) SizeOptions(ctx context.Context, c dcm.Credential) ([]dcm.SizeOption, error) {
+	return through(ctx, l, "list server types", c, 0, func(c dcm.Credential) ([]dcm.SizeOption, error) {
+		return l.Provider.SizeOptions(ctx, c)
+	})
+}
+
+// through makes a call that needs n requests, if the gate lets it.
+func through[T any](ctx context.Context, l *limited, op string, c dcm.Credential, n int, call func(dcm.Credential) (T, error)) (T, error) {
+	if c.Owner == (dcm.RateOwner{}) {
+		return call(c)
+	}
+	if err := l.gate.enter(ctx, op, c, n); err != nil {
+		var none T
+		return none, err
+	}
+	var said dcm.RateLimit
+	made := 0
+	c.Observe = func(s dcm.RateLimit) { said, made = s, made+1 }
+	v, err := call(c)
+	if wait, is := limitWait(err); is {
+		said.Blocked = wait
+	}
+	l.gate.leave(ctx, c, max(made, 1), said)
+	return v, err
+}
+
+const (
+	// vagueLimit is how long a service is left alone that says only that it is
+	// being asked too much.
+	vagueLimit = 30 * time.Second
+	// longestLimit bounds what a service may ask for: limits refill by the hour.
+	longestLimit = time.Hour
+)
+
+// limitWait reports whether a service, or a gate before it, refused because too
+// much is asked of it, and how long to wait.
+func limitWait(err error) (time.Duration, bool) {
+	e, ok := errors.AsType[*dcm.ProviderError](err)
+	if !ok || e.Kind != dcm.KindRateLimited {
+		return 0, false
+	}
+	if e.RetryAfter <= 0 {
+		return vagueLimit, true
+	}
+	return min(e.RetryAfter, longestLimit), true
+}
+
+// exhausted is a gate's refusal.
+func exhausted(op string, c dcm.Credential, wait time.Duration) error {
+	return &dcm.ProviderError{
+		Kind: dcm.KindRateLimited, Op: op, RetryAfter: max(wait, time.Second),
+		Message: fmt.Sprintf("too many requests were made to %s; its limit comes back by and by", c.Owner.Provider),
+	}
+}
+
+func (c Common) bucket(o dcm.RateOwner) dcm.RateBucket {
+	if o.Account == dcm.PlatformAccount {
+		return c.Store.PlatformRate(o.Provider)
+	}
+	return c.Store.Tenant(o.Tenant).AccountRate(o.Provider, o.Account)
+}
+
+// learnTimeout bounds what a user waits for the sake of others.
+const learnTimeout = 2 * time.Second
+
+// learn tells the others what a provider said, if it is news to them. A failure
+// is theirs: they will hear it from the provider.
+func (c Common) learn(ctx context.Context, o dcm.RateOwner, known dcm.RateBudget, said dcm.RateLimit) dcm.RateBudget {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), learnTimeout)
+	defer cancel()
+	after, err := c.bucket(o).Learn(ctx, known, said, c.Clock.Now())
+	if err != nil {
+		c.Log.WarnContext(ctx, "what is left of a provider's limit could not be noted", "provider", o.Provider, "tenant", o.Tenant, "error", err)
+	}
+	if said.Blocked > 0 {
+		c.Meter.Count(dcm.MetricProviderLimited, 1)
+	}
+	return after
+}

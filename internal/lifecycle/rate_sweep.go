@@ -1,0 +1,137 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+const (
+	// grantMost is how many requests a sweep takes at once: enough that the
+	// books cost little, few enough that what a crash forgets is little.
+	grantMost = 20
+	// grantLife is how long they are good. What is not used by then comes back
+	// in the bucket, where all can see it.
+	grantLife = time.Minute
+	// maxGrants bounds what a function keeps for tenants with own accounts.
+	maxGrants = 1000
+	// releaseRequests are what the end of a VM takes: look, delete, confirm.
+	releaseRequests = 3
+)
+
+// ForSweeps makes a provider for a sweep. It takes from the credential's budget
+// before it asks, and when there is nothing to take it makes no call at all.
+func ForSweeps(c Common, use dcm.RateUse, p dcm.Provider) dcm.Provider {
+	return &limited{p, &sweepGate{Common: c, use: use, grants: map[dcm.RateOwner]*grant{}}}
+}
+
+type sweepGate struct {
+	Common
+	use dcm.RateUse
+
+	mu     sync.Mutex
+	grants map[dcm.RateOwner]*grant
+}
+
+// grant is what a sweep has of one credential's budget.
+type grant struct {
+	mu     sync.Mutex
+	budget dcm.RateBudget
+	left   int
+	until  time.Time
+	// none says that nothing is granted before then, and queue how many
+	// requests of others wait for that already.
+	none  time.Time
+	queue int
+}
+
+func (g *sweepGate) of(c dcm.Credential) *grant {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.grants) >= maxGrants {
+		clear(g.grants)
+	}
+	if g.grants[c.Owner] == nil {
+		g.grants[c.Owner] = &grant{}
+	}
+	return g.grants[c.Owner]
+}
+
+func (g *sweepGate) enter(ctx context.Context, op string, c dcm.Credential, n int) error {
+	own := g.of(c)
+	own.mu.Lock()
+	defer own.mu.Unlock()
+	n, now := max(n, 1), g.Clock.Now()
+	if own.left >= n && now.Before(own.until) {
+		own.left--
+		return nil
+	}
+	if now.Before(own.none) {
+		return exhausted(op, c, own.turn(now))
+	}
+	if err := g.inform(ctx, own, c); err != nil {
+		return unreadable(op, err)
+	}
+	if !own.budget.Known() && own.budget.Wait(g.use, n, now) == 0 {
+		// Nobody knows the limit. The answer will say.
+		return nil
+	}
+	after, granted, err := g.bucket(c.Owner).Take(ctx, own.budget, dcm.RateTake{Use: g.use, Least: n, Most: max(n, grantMost), Now: now})
+	if err != nil {
+		return unreadable(op, err)
+	}
+	own.budget, own.queue = after, 0
+	if granted == 0 {
+		own.left, own.none = 0, now.Add(max(own.budget.Wait(g.use, n, now), time.Second))
+		return exhausted(op, c, own.turn(now))
+	}
+	own.left, own.until = granted-1, now.Add(grantLife)
+	return nil
+}
+
+// inform makes sure that the budget is known as well as can be without a call,
+// and with one if it was never read.
+func (g *sweepGate) inform(ctx context.Context, own *grant, c dcm.Credential) (err error) {
+	if c.Rate.Version > own.budget.Version {
+		own.budget = c.Rate
+	}
+	if own.budget.Version == 0 && !own.budget.Known() {
+		own.budget, err = g.bucket(c.Owner).Read(ctx)
+	}
+	return err
+}
+
+// turn is how long the next in the queue waits: whoever is put off comes back
+// when it is its turn, and not all at once to be put off again.
+func (own *grant) turn(now time.Time) time.Duration {
+	wait := own.none.Sub(now) + time.Duration(own.queue)*own.budget.Interval
+	own.queue += releaseRequests
+	return min(wait, longestLimit)
+}
+
+func (g *sweepGate) leave(ctx context.Context, c dcm.Credential, made int, said dcm.RateLimit) {
+	own := g.of(c)
+	own.mu.Lock()
+	defer own.mu.Unlock()
+	now := g.Clock.Now()
+	own.left = max(0, own.left-(made-1))
+	before := own.budget.Version
+	own.budget = g.learn(ctx, c.Owner, own.budget, said).Assume(said, now)
+	switch {
+	case said.Blocked > 0:
+		own.left, own.none = 0, now.Add(said.Blocked)
+	case own.budget.Version > before && own.budget.Wait(g.use, 1, now) > 0:
+		// Others have used what was granted here.
+		own.left = 0
+	}
+}
+
+func unreadable(op string, err error) error {
+	return &dcm.ProviderError{
+		Kind: dcm.KindUnavailable, Op: op, Message: "whether there are requests left could not be read",
+		Err: fmt.Errorf("the credential's rate budget: %w", err),
+	}
+}
