@@ -35,8 +35,9 @@ type agent struct {
 
 	processes *proc.Workspace
 	runtime   workspace.Runtime
-	usable    atomic.Bool // the runtime has started
-	readyAt   time.Time   // the first backup is due an interval later
+	usable    atomic.Bool  // the runtime has started
+	heard     atomic.Int64 // heartbeats that were answered
+	readyAt   time.Time    // the first backup is due an interval later
 
 	// life ends when the control plane has let the VM go, or never knew it.
 	life    context.Context
@@ -84,7 +85,7 @@ func open(o Options) (*agent, error) {
 		client: control.New(config.APIURL, config.VMID, o.Version, dcm.NewSecret(config.BootstrapToken)),
 		status: newStatus(),
 	}
-	a.saver = backup.Saver{Control: a.client, HTTP: backup.NewTransferClient(), Tuning: a.tuning()}
+	a.saver = backup.Saver{Control: a.client, HTTP: backup.NewTransferClient(), Tuning: a.tuning(), Trouble: a.status.trouble}
 	a.life, a.endLife = context.WithCancel(context.Background())
 	a.stop = newStopper(a.recordWish)
 	if known := s.get(); known.Stop != nil {
@@ -157,11 +158,29 @@ func (a *agent) live() error {
 	return a.finish(front)
 }
 
-// watchLifetime ends the VM when its time is over, whatever else happens.
+// unheardFor is how long the control plane must have said nothing before the
+// agent goes by its own clock.
+const unheardFor = 5 * time.Minute
+
+// watchLifetime ends the VM when its time is over. The control plane's clock
+// decides, and says so in a heartbeat's answer: this machine's may be wrong by
+// hours. Only a control plane that can't be heard is not waited for.
 func (a *agent) watchLifetime(ctx context.Context, expires time.Time) {
-	if until(ctx, a.clock, expires, a.pace.poll, nil) {
-		a.stop.ask(wish{Reason: dcm.StopMaxLifetime})
+	if !until(ctx, a.clock, expires, a.pace.poll, nil) {
+		return
 	}
+	silence := a.clock.Now()
+	for heard := a.heard.Load(); ; {
+		if !until(ctx, a.clock, silence.Add(unheardFor), a.pace.poll, nil) {
+			return
+		}
+		latest := a.heard.Load()
+		if latest == heard {
+			break
+		}
+		heard, silence = latest, a.clock.Now()
+	}
+	a.stop.ask(wish{Reason: dcm.StopMaxLifetime})
 }
 
 var errNotEmpty = errors.New("the workspace's directory is not empty")

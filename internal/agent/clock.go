@@ -47,10 +47,17 @@ func (o Options) pace() pace {
 }
 
 // until waits for a time of the clock. It returns true when it has come, false
-// when wake was heard or ctx ended before.
+// when wake was heard or ctx ended before. A clock that is set back meanwhile
+// makes it wait once more for what was left, and no longer.
 func until(ctx context.Context, clock dcm.Clock, at time.Time, poll time.Duration, wake <-chan struct{}) bool {
+	least := at.Sub(clock.Now())
 	for {
-		left := at.Sub(clock.Now())
+		now := clock.Now()
+		left := at.Sub(now)
+		if left > least {
+			left, at = least, now.Add(least)
+		}
+		least = left
 		if left <= 0 {
 			return ctx.Err() == nil
 		}

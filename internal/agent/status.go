@@ -22,6 +22,8 @@ type status struct {
 	// lasting is what was wrong once and still matters; passing is what is
 	// wrong until it works again, a backup.
 	lasting, passing *dcm.Problem
+	// fleeting says that passing is about a step that is being tried again.
+	fleeting bool
 	// changed holds one token when something has changed since it was taken.
 	changed chan struct{}
 }

@@ -55,8 +55,11 @@ func (a *agent) work(ctx context.Context) {
 	}
 }
 
+// retryBackupAfter is how soon a backup that failed is tried again.
+const retryBackupAfter = 2 * time.Minute
+
 // saveNowAndThen takes a backup every interval if something has changed. A
-// failure is told and tried again at the next.
+// failure is told, and tried again soon.
 func (a *agent) saveNowAndThen(ctx context.Context) {
 	interval := time.Duration(a.answer().BackupSeconds) * time.Second
 	if interval <= 0 {
@@ -67,7 +70,8 @@ func (a *agent) saveNowAndThen(ctx context.Context) {
 		due = a.clock.Now().Add(interval)
 		if err := a.save(ctx); err != nil && ctx.Err() == nil {
 			a.log.Error("the backup failed", "error", err)
-			a.status.update(func(s *status) { s.passing = problem(dcm.ProblemBackupFailed, err.Error()) })
+			a.status.failing(err)
+			due = a.clock.Now().Add(min(interval, retryBackupAfter))
 		}
 	}
 }
@@ -90,8 +94,9 @@ func (a *agent) save(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("back up: %w", err)
 		}
-		if err := a.store.change(func(s *state) { s.Generation, s.Saved = saved.Generation, look.All }); err != nil {
-			return err
+		// It is saved, whether or not this machine's disk can still note so.
+		if err := a.store.keep(func(s *state) { s.Generation, s.Saved = saved.Generation, look.All }); err != nil {
+			a.log.Error("the new generation can't be noted on disk", "error", err)
 		}
 		a.log.Info("saved", "generation", saved.Generation, "bytes", saved.Totals.Size, "seconds", time.Since(began).Seconds(),
 			"entries", saved.Report.Entries, "notes", saved.Report.Noted)
@@ -103,13 +108,38 @@ func (a *agent) save(ctx context.Context) error {
 	return nil
 }
 
+// failing says that a backup has failed, until one succeeds.
+func (s *status) failing(err error) {
+	s.update(func(s *status) { s.passing, s.fleeting = backupProblem(err), false })
+}
+
+// trouble says that a step of a backup has failed and is tried again, until it
+// gets through: the backup itself may take minutes to fail. With a nil error
+// the step got through. What an earlier backup's failure says stays.
+func (s *status) trouble(err error) {
+	s.mu.Lock()
+	same := err == nil && !s.fleeting || err != nil && s.passing != nil
+	s.mu.Unlock()
+	if same {
+		return
+	}
+	s.update(func(s *status) {
+		s.fleeting, s.passing = err != nil, nil
+		if err != nil {
+			s.passing = backupProblem(err)
+		}
+	})
+}
+
 func (s *status) clearPassing() {
 	s.mu.Lock()
 	failed := s.passing != nil
 	s.mu.Unlock()
 	if failed {
-		s.update(func(s *status) { s.passing = nil })
+		s.update(func(s *status) { s.passing, s.fleeting = nil, false })
 	}
 }
+
+func backupProblem(err error) *dcm.Problem { return problem(dcm.ProblemBackupFailed, err.Error()) }
 
 var errDiscarded = errors.New("the work may go")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/archive"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/control"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/retry"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
@@ -21,6 +22,15 @@ type Saver struct {
 	Control Control
 	HTTP    *http.Client
 	Tuning  Tuning
+	// Trouble, if set, is told at once of each step that failed and is tried
+	// again, and with nil when it got through. It is called concurrently.
+	Trouble func(error)
+}
+
+func (s *Saver) policy(transient func(error) bool) retry.Policy {
+	p := s.Tuning.policy(transient)
+	p.Trouble = s.Trouble
+	return p
 }
 
 // Saved is a verified backup.
@@ -35,7 +45,7 @@ type Saved struct {
 // plane that refuses the generation is a *control.Problem with CodeConflict.
 func (s *Saver) Save(ctx context.Context, dir string, generation int64) (Saved, error) {
 	var started dcm.BackupStarted
-	err := s.Tuning.policy(control.Transient).Do(ctx, func(ctx context.Context) (err error) {
+	err := s.policy(control.Transient).Do(ctx, func(ctx context.Context) (err error) {
 		started, err = s.Control.StartBackup(ctx, dcm.BackupStart{Generation: generation})
 		return err
 	})
@@ -47,7 +57,7 @@ func (s *Saver) Save(ctx context.Context, dir string, generation int64) (Saved, 
 		return Saved{}, err
 	}
 	var completed dcm.BackupCompleted
-	err = s.Tuning.policy(control.Transient).Do(ctx, func(ctx context.Context) (err error) {
+	err = s.policy(control.Transient).Do(ctx, func(ctx context.Context) (err error) {
 		completed, err = s.Control.CompleteBackup(ctx, started.BackupID, totals)
 		return err
 	})
@@ -68,7 +78,7 @@ func (s *Saver) upload(ctx context.Context, dir string, started dcm.BackupStarte
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	parts := newSplitter(ctx, started)
-	uploads := uploader{control: s.Control, http: s.HTTP, tuning: s.Tuning, backup: started.BackupID}
+	uploads := uploader{control: s.Control, http: s.HTTP, policy: s.policy(worthRepeating), backup: started.BackupID}
 	for range partsInFlight {
 		group.Go(func() error {
 			for p := range parts.full {

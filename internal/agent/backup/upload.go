@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/control"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/retry"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
@@ -19,7 +20,7 @@ import (
 type uploader struct {
 	control Control
 	http    *http.Client
-	tuning  Tuning
+	policy  retry.Policy
 	backup  dcm.BackupID
 }
 
@@ -27,7 +28,7 @@ type uploader struct {
 // expired, is replaced by a fresh one.
 func (u *uploader) upload(ctx context.Context, p *part) error {
 	var target *dcm.PresignedPart
-	return u.tuning.policy(worthRepeating).Do(ctx, func(ctx context.Context) (err error) {
+	return u.policy.Do(ctx, func(ctx context.Context) (err error) {
 		if target == nil {
 			if target, err = u.presign(ctx, p); err != nil {
 				return err
