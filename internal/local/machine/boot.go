@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/cloudinit"
 )
@@ -19,31 +20,31 @@ const (
 )
 
 // prepare writes the disk, does everything that comes before the agent, and
-// returns the command that starts it: program and arguments.
-func (m *Machines) prepare(ctx context.Context, v *server) ([]string, error) {
+// returns the agent's unit.
+func (m *Machines) prepare(ctx context.Context, v *server) (service, error) {
 	d, err := parse(v.info.UserData)
 	if err != nil {
-		return nil, err
+		return service{}, err
 	}
 	if err := writeFiles(v.root(), d.WriteFiles); err != nil {
-		return nil, err
+		return service{}, err
 	}
 	units, err := unitsToStart(d.RunCmd)
 	if err != nil {
-		return nil, err
+		return service{}, err
 	}
-	var agent []string
+	var agent service
 	for _, name := range units {
-		command, err := m.startUnit(ctx, v, name)
+		found, err := m.startUnit(ctx, v, name)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return service{}, fmt.Errorf("%s: %w", name, err)
 		}
-		if command != nil {
-			agent = command
+		if found.command != nil {
+			agent = found
 		}
 	}
-	if agent == nil {
-		return nil, fmt.Errorf("user-data starts no %s", cloudinit.AgentUnit)
+	if agent.command == nil {
+		return service{}, fmt.Errorf("user-data starts no %s", cloudinit.AgentUnit)
 	}
 	return agent, nil
 }
@@ -69,24 +70,30 @@ func writeFiles(root string, files []cloudinit.File) error {
 	return nil
 }
 
-// startUnit runs what a unit runs, and returns its command if that is the
-// agent.
-func (m *Machines) startUnit(ctx context.Context, v *server, name string) ([]string, error) {
+// service is the agent's unit: program and arguments, and how long after a
+// failure it is started again, 0 for never.
+type service struct {
+	command []string
+	restart time.Duration
+}
+
+// startUnit runs what a unit runs, and returns the unit if that is the agent.
+func (m *Machines) startUnit(ctx context.Context, v *server, name string) (service, error) {
 	text, err := os.ReadFile(filepath.Join(v.root(), unitDirectory, name))
 	if err != nil {
-		return nil, fmt.Errorf("read the unit: %w", err)
+		return service{}, fmt.Errorf("read the unit: %w", err)
 	}
 	u := parseUnit(string(text))
 	for _, line := range u.before {
 		if err := m.oneShot(ctx, v, line); err != nil {
-			return nil, err
+			return service{}, err
 		}
 	}
 	words := strings.Fields(u.start)
 	if len(words) == 0 || words[0] != cloudinit.AgentPath {
-		return nil, m.oneShot(ctx, v, u.start)
+		return service{}, m.oneShot(ctx, v, u.start)
 	}
-	return m.agentCommand(v, words), nil
+	return service{command: m.agentCommand(v, words), restart: u.restart}, nil
 }
 
 // oneShot does what a script of ours does. The scripts themselves need root, a

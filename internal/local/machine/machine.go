@@ -47,6 +47,7 @@ type Machines struct {
 	mu      sync.Mutex
 	servers map[string]*server
 	closed  bool
+	closing chan struct{} // closed with closed
 }
 
 var (
@@ -59,6 +60,8 @@ type server struct {
 	info    hetzner.ServerInfo
 	dir     string
 	process *process
+	// restarting says that the agent has failed and will be started again.
+	restarting bool
 }
 
 // New returns hardware without a server.
@@ -69,7 +72,7 @@ func New(o Options) *Machines {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Machines{options: o, logger: o.Logger, starter: newStarter(), servers: map[string]*server{}}
+	return &Machines{options: o, logger: o.Logger, starter: newStarter(), servers: map[string]*server{}, closing: make(chan struct{})}
 }
 
 // Boot makes the server's disk from its user-data, unless it has one from
@@ -83,7 +86,7 @@ func (m *Machines) Boot(ctx context.Context, info hetzner.ServerInfo) error {
 	m.servers[info.ID] = v
 	m.mu.Unlock()
 
-	command, err := m.prepare(ctx, v)
+	unit, err := m.prepare(ctx, v)
 	if err != nil {
 		return fmt.Errorf("boot %s: %w", info.Name, err)
 	}
@@ -92,9 +95,10 @@ func (m *Machines) Boot(ctx context.Context, info hetzner.ServerInfo) error {
 	if ctx.Err() != nil || m.closed || m.servers[info.ID] != v {
 		return fmt.Errorf("boot %s: it was deleted meanwhile", info.Name)
 	}
-	if v.process, err = m.starter.start(command, v, m.options.Environment...); err != nil {
+	if v.process, err = m.starter.start(unit.command, v, m.options.Environment...); err != nil {
 		return fmt.Errorf("boot %s: %w", info.Name, err)
 	}
+	go m.watch(v, v.process, unit)
 	m.logger.Info("a server runs", "server", info.Name, "directory", v.dir, "process", v.process.id())
 	return nil
 }
@@ -125,11 +129,12 @@ func (m *Machines) PowerOff(_ context.Context, id string) error {
 	return nil
 }
 
-// Status is "running" while the server's agent lives, else "off".
+// Status is "running" while the server's agent lives or is about to be started
+// again, else "off".
 func (m *Machines) Status(id string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if v := m.servers[id]; v != nil && v.process != nil && v.process.alive() {
+	if v := m.servers[id]; v != nil && v.process != nil && (v.process.alive() || v.restarting) {
 		return running
 	}
 	return off
@@ -188,7 +193,10 @@ func (m *Machines) Kill() {
 // Close destroys every server. Nothing boots afterwards.
 func (m *Machines) Close() error {
 	m.mu.Lock()
-	m.closed = true
+	if !m.closed {
+		m.closed = true
+		close(m.closing)
+	}
 	var ids []string
 	for id := range m.servers {
 		ids = append(ids, id)
@@ -209,6 +217,7 @@ func (v *server) portFile() string { return filepath.Join(v.dir, "port") }
 func (v *server) logFile() string  { return filepath.Join(v.dir, "agent.log") }
 
 func (v *server) kill() {
+	v.restarting = false
 	if v.process != nil {
 		v.process.kill()
 	}

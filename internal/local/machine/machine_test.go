@@ -8,8 +8,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,10 +27,14 @@ import (
 const fakeAgent = `#!/bin/sh
 # $1..$6: --root DIR --listen ADDRESS --port-file FILE
 echo "$@" >"$2/arguments"
+echo $$ >"$2/agent"
 cp "$8" "$2/config-read"
 env >"$2/environment"
 setsid sh -c 'echo $$ >"$0/stray"; while :; do sleep 60; done' "$2" &
 while [ ! -s "$2/stray" ]; do sleep 0.01; done
+# One more, which has got rid of its environment and of its parents.
+(cd "$2" && env -i setsid sh -c 'echo $$ >bare; while :; do /bin/sleep 60; done' &)
+while [ ! -s "$2/bare" ]; do sleep 0.01; done
 echo 4711 >"$6"
 while [ ! -e "$2/end" ]; do sleep 0.01; done
 `
@@ -166,6 +172,86 @@ func TestStopLeavesNothing(t *testing.T) {
 	if err := h.Stop(t.Context(), "7"); err != nil {
 		t.Errorf("the second time: %v", err)
 	}
+}
+
+// TestAProcessWithoutItsEnvironmentEndsWithItsServer: nothing marks it but
+// where it works.
+func TestAProcessWithoutItsEnvironmentEndsWithItsServer(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*hall) error{
+		"deleted":     func(h *hall) error { return h.Stop(t.Context(), "7") },
+		"powered off": func(h *hall) error { return h.PowerOff(t.Context(), "7") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHall(t)
+			bare := mustRead(t, h.mustBoot(t, h.server(t, "7"))+"/bare")
+			if !exists(t, bare) {
+				t.Fatal("it never was")
+			}
+			if err := end(h); err != nil {
+				t.Fatal(err)
+			}
+			if exists(t, bare) {
+				t.Error("it lives on")
+			}
+		})
+	}
+}
+
+// TestAKilledAgentIsStartedAgain as its unit says, after what it had started
+// is gone; one that ends by itself, or whose server is off, is not.
+func TestAKilledAgentIsStartedAgain(t *testing.T) {
+	t.Parallel()
+	agentOf := func(t *testing.T, h *hall, s hetzner.ServerInfo) (root string, pid int) {
+		t.Helper()
+		root = h.mustBoot(t, s)
+		pid, err := strconv.Atoi(mustRead(t, root+"/agent"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return root, pid
+	}
+	t.Run("killed", func(t *testing.T) {
+		t.Parallel()
+		h := newHall(t)
+		s := h.server(t, "7")
+		root, pid := agentOf(t, h, s)
+		stray := mustRead(t, root+"/stray")
+		for _, name := range []string{"agent", "stray", "bare"} {
+			if err := os.Remove(root + "/" + name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "what it started is gone", func() bool { return !exists(t, stray) })
+		if got := h.Status("7"); got != "running" {
+			t.Errorf("while its agent is started again the server is %s", got)
+		}
+		until(t, "another agent", func() bool {
+			b, err := os.ReadFile(root + "/agent")
+			return err == nil && len(b) > 0 && h.Locate(s.IPv4) != ""
+		})
+		if h.downloads.Load() != 1 {
+			t.Error("it was installed again")
+		}
+	})
+	t.Run("not after a power off", func(t *testing.T) {
+		t.Parallel()
+		h := newHall(t)
+		_, pid := agentOf(t, h, h.server(t, "7"))
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.PowerOff(t.Context(), "7"); err != nil {
+			t.Fatal(err)
+		}
+		if got := h.Status("7"); got != "off" {
+			t.Errorf("the server is %s", got)
+		}
+	})
 }
 
 func TestAnAgentThatEndsIsOff(t *testing.T) {

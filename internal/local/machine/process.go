@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -23,6 +24,10 @@ type process struct {
 	mark string
 	done chan struct{} // closed when the agent itself has ended
 	once sync.Once
+	// failed says how the agent ended, once done is closed; killed, that this
+	// package ended it, or what it left.
+	failed bool
+	killed atomic.Bool
 }
 
 // starter starts processes from one operating system thread that lives as long
@@ -69,7 +74,7 @@ func (s *starter) start(command []string, v *server, environment ...string) (*pr
 	p := &process{cmd: cmd, mark: v.dir, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
-		_ = cmd.Wait() // how it ended is in its log
+		p.failed = cmd.Wait() != nil // why is in its log
 	}()
 	return p, nil
 }
@@ -123,6 +128,7 @@ func (p *process) alive() bool {
 // gone. The id of an agent that has already ended may be somebody else's by
 // now; what it left is found by the mark alone.
 func (p *process) kill() {
+	p.killed.Store(true)
 	p.once.Do(func() {
 		if p.alive() {
 			strays := descendants(p.id())

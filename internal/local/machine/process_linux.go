@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -32,30 +33,43 @@ func descendants(parent int) []int {
 	return all
 }
 
-// parentOf reads the field after the name, which is in parentheses and may
-// contain anything, and the state.
-func parentOf(id int) (int, bool) {
+// The fields of /proc/*/stat after the name.
+const (
+	statParent   = 1
+	statTerminal = 4
+)
+
+func parentOf(id int) (int, bool) { return stat(id, statParent) }
+
+// stat reads a number after the name, which is in parentheses and may contain
+// anything.
+func stat(id, field int) (int, bool) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", id))
 	if err != nil {
 		return 0, false
 	}
 	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-	if len(fields) < 2 {
+	if len(fields) <= field {
 		return 0, false
 	}
-	parent, err := strconv.Atoi(string(fields[1]))
-	return parent, err == nil
+	n, err := strconv.Atoi(string(fields[field]))
+	return n, err == nil
 }
 
-// killMarked kills every process that carries the mark, until none is left:
-// one may fork while the others die.
+// killMarked kills every process that carries the mark, or, having got rid of
+// its environment, still works somewhere on the server's disk, until none is
+// left: one may fork while the others die. The mark is the disk's path.
 func killMarked(mark string) {
 	variable := []byte(marker + "=" + mark)
+	disk, err := filepath.EvalSymlinks(mark)
+	if err != nil {
+		disk = mark
+	}
 	for range 100 {
 		found := false
 		for _, id := range processes() {
 			b, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", id))
-			if err != nil || !hasVariable(b, variable) {
+			if (err != nil || !hasVariable(b, variable)) && !worksIn(id, disk) {
 				continue
 			}
 			found = true
@@ -66,6 +80,17 @@ func killMarked(mark string) {
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
+}
+
+// worksIn reports whether a process works in or below dir, and has no terminal:
+// one that has may be the shell of somebody who looks at the server's disk.
+func worksIn(id int, dir string) bool {
+	if terminal, ok := stat(id, statTerminal); !ok || terminal != 0 {
+		return false
+	}
+	at, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", id))
+	at = strings.TrimSuffix(at, " (deleted)")
+	return err == nil && (at == dir || strings.HasPrefix(at, dir+"/"))
 }
 
 func hasVariable(environ, variable []byte) bool {

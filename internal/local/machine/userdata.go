@@ -8,6 +8,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/cloudinit"
 )
@@ -67,10 +68,15 @@ func unitsToStart(commands [][]string) ([]string, error) {
 type unit struct {
 	before []string // ExecStartPre
 	start  string   // ExecStart
+	// restart is how long after a failure the unit is started again (RestartSec,
+	// with Restart=on-failure), 0 for never.
+	restart time.Duration
 }
 
 func parseUnit(text string) unit {
 	var u unit
+	onFailure := false
+	pause := 100 * time.Millisecond // systemd's own
 	for line := range strings.Lines(text) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		switch name {
@@ -78,7 +84,16 @@ func parseUnit(text string) unit {
 			u.before = append(u.before, value)
 		case "ExecStart":
 			u.start = value
+		case "Restart":
+			onFailure = value == "on-failure"
+		case "RestartSec":
+			if seconds, err := strconv.Atoi(value); err == nil {
+				pause = time.Duration(seconds) * time.Second
+			}
 		}
+	}
+	if onFailure {
+		u.restart = pause
 	}
 	return u
 }
