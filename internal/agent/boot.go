@@ -32,6 +32,9 @@ func (a *agent) bootstrap() error {
 			return nil
 		case errors.Is(err, context.Canceled):
 			return nil // stopped, and nothing there to be saved
+		case control.Refused(err):
+			return fmt.Errorf("bootstrap: the control plane refuses the bootstrap token, which works once, for %.0f minutes; this VM can't begin, and will be ended: %w",
+				dcm.BootstrapTokenLife.Minutes(), err)
 		case err != nil:
 			return fmt.Errorf("bootstrap: %w", err)
 		}

@@ -67,28 +67,32 @@ func (e *extractor) symlink(name string, h *tar.Header) error {
 	return setTimes(int(dir.file.Fd()), base, h.ModTime)
 }
 
-// hardLink gives a file that the archive made before another name.
+// hardLink gives a file or symlink that the archive made before another name.
+// A symlink is not followed: it is the link itself that gets the name.
 func (e *extractor) hardLink(name string, h *tar.Header) error {
 	target, err := safePath(h.Linkname)
 	if err != nil {
 		return fmt.Errorf("the link's target: %w", err)
-	}
-	if err := e.realFile(target); err != nil {
-		return err
 	}
 	// Link needs both names under one root: the top one.
 	var parent strings.Builder
 	for _, f := range e.stack[1:] {
 		parent.WriteString(f.name + "/")
 	}
-	if err := e.stack[0].root.Link(target, parent.String()+name); err != nil {
+	name = parent.String() + name
+	if err := e.linkable(target, name); err != nil {
+		return err
+	}
+	if err := e.stack[0].root.Link(target, name); err != nil {
 		return twice(err)
 	}
 	return nil
 }
 
-// realFile checks that no step to target, nor target itself, is a symlink.
-func (e *extractor) realFile(target string) error {
+// linkable checks that no step to target is a symlink, and that target is a file
+// or itself one: under its new name, which may be less deep, it must not lead
+// outside either.
+func (e *extractor) linkable(target, name string) error {
 	elements := strings.Split(target, "/")
 	for i := range elements {
 		info, err := e.stack[0].root.Lstat(strings.Join(elements[:i+1], "/"))
@@ -99,9 +103,24 @@ func (e *extractor) realFile(target string) error {
 			return err
 		}
 		last := i == len(elements)-1
-		if last && !info.Mode().IsRegular() || !last && !info.IsDir() {
+		link := info.Mode().Type() == fs.ModeSymlink
+		if last && !link && !info.Mode().IsRegular() || !last && !info.IsDir() {
 			return refused("the link leads to %q, which is no file", target)
 		}
+		if last && link {
+			return e.leadsInside(target, name)
+		}
+	}
+	return nil
+}
+
+func (e *extractor) leadsInside(link, name string) error {
+	to, err := e.stack[0].root.Readlink(link)
+	if err != nil {
+		return err
+	}
+	if leadsOutside(name, to) && !e.options.KeepOutsideSymlinks {
+		return refused("the link leads outside, to %q", to)
 	}
 	return nil
 }

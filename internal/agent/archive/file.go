@@ -41,24 +41,40 @@ func (a *writer) file(root *os.Root, name, path string) error {
 		a.report.note(path, "skipped: it was replaced by a %s", kind(info.Mode()))
 		return nil
 	}
-	id, names := identity(info)
-	if first := a.links[id]; names > 1 && first != nil {
-		if first.left--; first.left == 0 {
-			delete(a.links, id)
-		}
-		return a.header(info, tar.TypeLink, path, first.path)
+	if again, err := a.again(info, path); again || err != nil {
+		return err
 	}
 	if err := a.content(f, info, path); err != nil {
 		return err
 	}
-	if names > 1 {
-		if len(a.links) < maxPendingLinks {
-			a.links[id] = &firstName{path: path, left: names - 1}
-		} else {
-			a.report.note(path, "too many hard links: its other names are stored as copies")
-		}
-	}
+	a.firstSeen(info, path)
 	return nil
+}
+
+// again archives a further name of a file or symlink that was archived before,
+// and reports whether this is one.
+func (a *writer) again(info fs.FileInfo, path string) (bool, error) {
+	id, names := identity(info)
+	first := a.links[id]
+	if names < 2 || first == nil {
+		return false, nil
+	}
+	if first.left--; first.left == 0 {
+		delete(a.links, id)
+	}
+	return true, a.header(info, tar.TypeLink, path, first.path)
+}
+
+// firstSeen notes under which name something with several was archived.
+func (a *writer) firstSeen(info fs.FileInfo, path string) {
+	id, names := identity(info)
+	switch {
+	case names < 2:
+	case len(a.links) < maxPendingLinks:
+		a.links[id] = &firstName{path: path, left: names - 1}
+	default:
+		a.report.note(path, "too many hard links: its other names are stored as copies")
+	}
 }
 
 func (a *writer) content(f *os.File, info fs.FileInfo, path string) error {

@@ -106,7 +106,14 @@ func (a *writer) entry(root *os.Root, name, path string) error {
 		if err != nil {
 			return fmt.Errorf("read the link %q: %w", path, err)
 		}
-		return a.header(info, tar.TypeSymlink, path, target)
+		if again, err := a.again(info, path); again || err != nil {
+			return err
+		}
+		if err := a.header(info, tar.TypeSymlink, path, target); err != nil {
+			return err
+		}
+		a.firstSeen(info, path)
+		return nil
 	case 0:
 		return a.file(root, name, path)
 	default:

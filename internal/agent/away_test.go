@@ -1,0 +1,198 @@
+package agent_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/agenttest"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+// visit asks the VM's gateway for a page, as its user.
+func (w *world) visit(t *testing.T, label string) (int, string) {
+	t.Helper()
+	port, err := os.ReadFile(filepath.Join(w.root, "port"))
+	must(t, err)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:"+string(port)+"/", nil)
+	must(t, err)
+	r.Host = fmt.Sprintf("%s.%s:%s", label, w.plane.Answer.Hostname, port)
+	r.SetBasicAuth("user", agenttest.Password)
+	answer, err := http.DefaultClient.Do(r)
+	must(t, err)
+	defer answer.Body.Close()
+	b, err := io.ReadAll(answer.Body)
+	must(t, err)
+	return answer.StatusCode, string(b)
+}
+
+var routes = []string{"bootstrap", "heartbeat", "start", "parts", "put", "complete", "cleanup"}
+
+// TestTheControlPlaneIsAwayForAnHour: the workspace works as before, and once
+// the control plane is back, what was done meanwhile is saved.
+func TestTheControlPlaneIsAwayForAnHour(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.plane.Answer.IdleTimeoutMinutes = 24 * 60
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the app") }))
+	defer server.Close()
+	app, err := url.Parse(server.URL)
+	must(t, err)
+	r := w.run(t)
+	w.await(t, state(dcm.AgentRunning))
+	for i, route := range routes {
+		// Some calls are answered by what stands in front, others by nobody.
+		w.plane.Inject(agenttest.Fault{Route: route, Status: 503, Count: 2 + i})
+		w.plane.Inject(agenttest.Fault{Route: route, Before: func() { panic(http.ErrAbortHandler) }})
+	}
+	w.fill(t)
+	for minutes := 20; minutes <= 60; minutes += 20 {
+		w.advance(t, time.Duration(minutes)*time.Minute)
+		calls, starts := w.plane.Calls("heartbeat"), w.plane.Calls("start")
+		w.await(t, func(v *agenttest.View) bool { return v.Calls("heartbeat") > calls+3 && v.Calls("start") > starts })
+		if status, body := w.visit(t, "ui"); status != http.StatusOK || !strings.Contains(body, "<html") {
+			t.Errorf("after %d minutes the terminal page is %d", minutes, status)
+		}
+		if status, body := w.visit(t, app.Port()); status != http.StatusOK || body != "the app" {
+			t.Errorf("after %d minutes the port answers %d %q", minutes, status, body)
+		}
+	}
+	if w.plane.Generation() != 0 || len(w.plane.Cleanups()) != 0 {
+		t.Error("something got through")
+	}
+	work := describe(t, w.workspace())
+	w.plane.Heal()
+	w.advance(t, 63*time.Minute)
+	w.await(t, func(v *agenttest.View) bool {
+		return v.Generation() == 1 && v.Last().State == dcm.AgentRunning && v.Last().Error == nil
+	})
+	r.stop()
+	r.over()
+	if got := w.cleanup(t); got != (dcm.Cleanup{Reason: dcm.StopUser, Generation: w.plane.Generation()}) {
+		t.Errorf("the cleanup is %+v, the workspace at %d", got, w.plane.Generation())
+	}
+	w.newVM(t)
+	r = w.run(t)
+	w.await(t, state(dcm.AgentRunning))
+	if got := describe(t, w.workspace()); got != work {
+		t.Errorf("the next VM has\n%s\ninstead of\n%s", got, work)
+	}
+	r.stop()
+	r.over()
+}
+
+// TestClockJumps sets the machine's clock by ten hours.
+func TestClockJumps(t *testing.T) {
+	t.Parallel()
+	beats := func(t *testing.T, w *world, more int) {
+		t.Helper()
+		n := len(w.plane.Heartbeats())
+		w.await(t, func(v *agenttest.View) bool { return v.Beats() >= n+more })
+	}
+	t.Run("ahead, beyond the VM's time: the control plane's clock decides", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.plane.Answer.IdleTimeoutMinutes = 24 * 60
+		w.plane.Answer.ExpiresAt = time.Now().Add(9 * time.Hour)
+		r := w.run(t)
+		w.await(t, state(dcm.AgentRunning))
+		w.advance(t, 10*time.Hour)
+		beats(t, w, 3)
+		w.advance(t, 10*time.Hour+6*time.Minute)
+		beats(t, w, 3)
+		w.advance(t, 10*time.Hour+12*time.Minute)
+		beats(t, w, 3)
+		if w.plane.Calls("cleanup") != 0 || w.stopping() {
+			t.Error("it ended by its own clock")
+		}
+		r.stop()
+		r.over()
+	})
+	t.Run("back: heartbeats go on, and nobody's work is in the future", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		r := w.run(t)
+		w.await(t, state(dcm.AgentRunning))
+		w.visit(t, "ui")
+		w.advance(t, -10*time.Hour)
+		beats(t, w, 4)
+		for _, b := range w.plane.Heartbeats()[len(w.plane.Heartbeats())-1:] {
+			for _, at := range []*time.Time{b.IdleSince, b.Signals.HTTP, b.Signals.Files, b.Signals.Terminal} {
+				if at != nil && at.After(time.Now().Add(-9*time.Hour)) {
+					t.Errorf("a heartbeat tells %v of a VM at %v", at, time.Now().Add(-10*time.Hour))
+				}
+			}
+		}
+		if w.plane.Calls("cleanup") != 0 || w.stopping() {
+			t.Error("it ended")
+		}
+		// Nobody comes: it is idle by the clock as it is now.
+		w.advance(t, -10*time.Hour+45*time.Minute)
+		r.over()
+		if got := w.cleanup(t); got.Reason != dcm.StopIdle {
+			t.Errorf("the cleanup is %+v", got)
+		}
+	})
+}
+
+func (w *world) stopping() bool {
+	for _, b := range w.plane.Heartbeats() {
+		if b.State == dcm.AgentStopping {
+			return true
+		}
+	}
+	return false
+}
+
+// TestBackupTroubleIsSaidAtOnce: the first step that fails is told, long before
+// the backup gives up, and taken back when it gets through.
+func TestBackupTroubleIsSaidAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.run(t)
+	w.await(t, state(dcm.AgentRunning))
+	w.fill(t)
+	// One failure only, and then a step that takes until it was told.
+	told := make(chan struct{})
+	w.plane.Inject(agenttest.Fault{Route: "put", Count: 1, Status: 500})
+	w.plane.Inject(agenttest.Fault{Route: "put", After: 0, Count: 1, Before: func() { <-told }})
+	w.plane.Stop(dcm.StopUser, false)
+	w.await(t, func(v *agenttest.View) bool {
+		e := v.Last().Error
+		return e != nil && e.Code == dcm.ProblemBackupFailed && v.Last().State == dcm.AgentStopping
+	})
+	if w.plane.Calls("start") != 1 {
+		t.Error("the backup had failed as a whole")
+	}
+	close(told)
+	r.over()
+	if c := w.cleanup(t); c.Generation != 1 {
+		t.Errorf("the cleanup is %+v", c)
+	}
+}
+
+// TestABootstrapTokenThatRanOut: the VM does not go on, and says why.
+func TestABootstrapTokenThatRanOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.plane.Inject(agenttest.Fault{Route: "bootstrap", Status: 401, Code: dcm.CodeUnauthenticated})
+	r := w.run(t)
+	select {
+	case err := <-r.done:
+		if err == nil || !strings.Contains(err.Error(), "works once, for 30 minutes") || strings.Contains(err.Error(), agenttest.BootstrapToken) {
+			t.Errorf("it says %v", err)
+		}
+	case <-time.After(limit):
+		t.Fatal("it does not end")
+	}
+	if left, _ := os.ReadDir(w.workspace()); len(left) != 0 {
+		t.Error("it made a workspace")
+	}
+}
