@@ -23,21 +23,22 @@ type agent struct {
 	options Options
 	log     *slog.Logger
 	clock   dcm.Clock
-	pace    pace
-	config  dcm.AgentConfig
-	store   *store
-	client  *control.Client
-	status  *status
-	stop    *stopper
-	monitor atomic.Pointer[idle.Monitor]
-	saver   backup.Saver
-	saving  sync.Mutex // one backup at a time
+	// bearings are for times that the control plane named.
+	bearings *bearings
+	pace     pace
+	config   dcm.AgentConfig
+	store    *store
+	client   *control.Client
+	status   *status
+	stop     *stopper
+	monitor  atomic.Pointer[idle.Monitor]
+	saver    backup.Saver
+	saving   sync.Mutex // one backup at a time
 
 	processes *proc.Workspace
 	runtime   workspace.Runtime
-	usable    atomic.Bool  // the runtime has started
-	heard     atomic.Int64 // heartbeats that were answered
-	readyAt   time.Time    // the first backup is due an interval later
+	usable    atomic.Bool // the runtime has started
+	readyAt   time.Time   // the first backup is due an interval later
 
 	// life ends when the control plane has let the VM go, or never knew it.
 	life    context.Context
@@ -85,7 +86,10 @@ func open(o Options) (*agent, error) {
 		client: control.New(config.APIURL, config.VMID, o.Version, dcm.NewSecret(config.BootstrapToken)),
 		status: newStatus(),
 	}
-	a.saver = backup.Saver{Control: a.client, HTTP: backup.NewTransferClient(), Tuning: a.tuning(), Trouble: a.status.trouble}
+	a.bearings = &bearings{clock: a.clock}
+	a.client.Heard = a.bearings.hear
+	a.saver = backup.Saver{Control: a.client, HTTP: backup.NewTransferClient(), Tuning: a.tuning()}
+	a.saver.Tuning.Trouble, a.saver.Tuning.Moved = a.status.trouble, a.status.moved
 	a.life, a.endLife = context.WithCancel(context.Background())
 	a.stop = newStopper(a.recordWish)
 	if known := s.get(); known.Stop != nil {
@@ -158,29 +162,12 @@ func (a *agent) live() error {
 	return a.finish(front)
 }
 
-// unheardFor is how long the control plane must have said nothing before the
-// agent goes by its own clock.
-const unheardFor = 5 * time.Minute
-
-// watchLifetime ends the VM when its time is over. The control plane's clock
-// decides, and says so in a heartbeat's answer: this machine's may be wrong by
-// hours. Only a control plane that can't be heard is not waited for.
+// watchLifetime ends the VM when its time is over, by the control plane's clock,
+// whatever else happens. While that is away, nothing could be saved anyhow.
 func (a *agent) watchLifetime(ctx context.Context, expires time.Time) {
-	if !until(ctx, a.clock, expires, a.pace.poll, nil) {
-		return
+	if until(ctx, a.bearings, expires, a.pace.poll, nil) {
+		a.stop.ask(wish{Reason: dcm.StopMaxLifetime})
 	}
-	silence := a.clock.Now()
-	for heard := a.heard.Load(); ; {
-		if !until(ctx, a.clock, silence.Add(unheardFor), a.pace.poll, nil) {
-			return
-		}
-		latest := a.heard.Load()
-		if latest == heard {
-			break
-		}
-		heard, silence = latest, a.clock.Now()
-	}
-	a.stop.ask(wish{Reason: dcm.StopMaxLifetime})
 }
 
 var errNotEmpty = errors.New("the workspace's directory is not empty")

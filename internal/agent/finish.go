@@ -63,7 +63,7 @@ func (a *agent) saveWhatever() {
 		err := a.save(ctx)
 		if err != nil && ctx.Err() == nil {
 			a.log.Error("the last backup failed; it is tried again", "error", err)
-			a.status.failing(err)
+			a.status.update(func(s *status) { s.passing = problem(dcm.ProblemBackupFailed, err.Error()) })
 		}
 		return err
 	})

@@ -65,13 +65,13 @@ func (a *agent) saveNowAndThen(ctx context.Context) {
 	if interval <= 0 {
 		return
 	}
-	due := a.readyAt.Add(interval)
-	for until(ctx, a.clock, due, a.pace.poll, nil) {
-		due = a.clock.Now().Add(interval)
+	pause := interval
+	for last := a.readyAt; pass(ctx, a.clock, last, pause, a.pace.poll, nil); {
+		last, pause = a.clock.Now(), interval
 		if err := a.save(ctx); err != nil && ctx.Err() == nil {
 			a.log.Error("the backup failed", "error", err)
-			a.status.failing(err)
-			due = a.clock.Now().Add(min(interval, retryBackupAfter))
+			a.status.update(func(s *status) { s.passing = problem(dcm.ProblemBackupFailed, err.Error()) })
+			pause = min(interval, retryBackupAfter)
 		}
 	}
 }
@@ -81,6 +81,7 @@ func (a *agent) saveNowAndThen(ctx context.Context) {
 func (a *agent) save(ctx context.Context) error {
 	a.saving.Lock()
 	defer a.saving.Unlock()
+	defer a.status.backingUp()()
 	// Looked at before it is read: what changes in between is read, and what
 	// changes later is noticed next time.
 	look, err := tree.TakeSettled(ctx, a.options.WorkspaceDir)
@@ -108,38 +109,13 @@ func (a *agent) save(ctx context.Context) error {
 	return nil
 }
 
-// failing says that a backup has failed, until one succeeds.
-func (s *status) failing(err error) {
-	s.update(func(s *status) { s.passing, s.fleeting = backupProblem(err), false })
-}
-
-// trouble says that a step of a backup has failed and is tried again, until it
-// gets through: the backup itself may take minutes to fail. With a nil error
-// the step got through. What an earlier backup's failure says stays.
-func (s *status) trouble(err error) {
-	s.mu.Lock()
-	same := err == nil && !s.fleeting || err != nil && s.passing != nil
-	s.mu.Unlock()
-	if same {
-		return
-	}
-	s.update(func(s *status) {
-		s.fleeting, s.passing = err != nil, nil
-		if err != nil {
-			s.passing = backupProblem(err)
-		}
-	})
-}
-
 func (s *status) clearPassing() {
 	s.mu.Lock()
 	failed := s.passing != nil
 	s.mu.Unlock()
 	if failed {
-		s.update(func(s *status) { s.passing, s.fleeting = nil, false })
+		s.update(func(s *status) { s.passing = nil })
 	}
 }
-
-func backupProblem(err error) *dcm.Problem { return problem(dcm.ProblemBackupFailed, err.Error()) }
 
 var errDiscarded = errors.New("the work may go")

@@ -1,9 +1,13 @@
 package dcm
 
+import "time"
+
 // Meter counts what alarms watch. Counting makes no network call and cannot
 // fail.
 type Meter interface {
 	Count(m Metric, n int)
+	// Lasted notes how long something is, or took.
+	Lasted(m Metric, d time.Duration)
 }
 
 // Metric is the name of a counter.
@@ -37,4 +41,9 @@ const (
 	MetricSweepItems     Metric = "SweepItems"
 	MetricSweepFailed    Metric = "SweepItemsFailed"
 	MetricSweepSuccess   Metric = "SweepSuccess"
+	// MetricSweepBusy counts runs that did nothing, as another was at work.
+	MetricSweepBusy Metric = "SweepBusy"
+	// MetricOldestDue is for how long the longest waiting item had been due when a
+	// run began.
+	MetricOldestDue Metric = "OldestDueSeconds"
 )

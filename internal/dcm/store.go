@@ -9,6 +9,7 @@ import (
 // no other method takes a tenant's key, so code that forgets the tenant does
 // not compile.
 type Store interface {
+	Leases
 	Tenant(TenantID) TenantStore
 	// PlatformRate is the rate budget of the platform's account at a provider.
 	PlatformRate(provider string) RateBucket

@@ -67,6 +67,11 @@ func sooner(a, b time.Time) time.Time {
 	return earliest(a, b)
 }
 
+// Plan says what Handle would do, and changes nothing.
+func (f *Followers) Plan(context.Context, dcm.DueTenant) (string, error) {
+	return "hold its VMs to its monthly limit, and have its workspaces and zones follow its settings", nil
+}
+
 // PutOff gives a tenant another time after Handle failed.
 func (f *Followers) PutOff(ctx context.Context, due dcm.DueTenant, _ error) error {
 	return f.settle(ctx, due, f.Clock.Now().Add(heldRetry))

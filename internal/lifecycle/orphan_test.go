@@ -82,6 +82,8 @@ func (o *outside) AddEvent(context.Context, dcm.Event) error { o.did("event"); r
 
 func (o *outside) Count(dcm.Metric, int) {}
 
+func (*outside) Lasted(dcm.Metric, time.Duration) {}
+
 type clockAt time.Time
 
 func (c clockAt) Now() time.Time { return time.Time(c) }

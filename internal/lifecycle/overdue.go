@@ -21,29 +21,58 @@ type Overdue struct {
 // Handle re-reads a VM from the due index and does what its state asks for.
 // A VM that is not due any more is left alone.
 func (o *Overdue) Handle(ctx context.Context, due dcm.DueVM) error {
-	vm, accounts, err := o.Store.Tenant(due.Tenant).VMWithAccounts(ctx, due.VM)
-	if dcm.ErrorCode(err) == dcm.CodeNotFound {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read %s: %w", due.VM, err)
-	}
-	if vm.DueAt.IsZero() || vm.DueAt.After(o.Clock.Now()) {
-		return nil
+	vm, accounts, err := o.read(ctx, due)
+	if err != nil || vm == nil {
+		return err
 	}
 	if vm.Status == dcm.StatusCreating || vm.Status == dcm.StatusRunning {
-		reason, problem := verdict(vm, o.Clock.Now())
+		reason, problem := verdict(*vm, o.Clock.Now())
 		if reason == "" {
-			return o.putOff(ctx, vm, earliest(o.Clock.Now().Add(dcm.HeartbeatLostAfter), hardDeadline(vm)))
+			return o.putOff(ctx, *vm, earliest(o.Clock.Now().Add(dcm.HeartbeatLostAfter), hardDeadline(*vm)))
 		}
-		if vm, err = o.stop(ctx, vm, reason, problem); err != nil || vm.Status != dcm.StatusStopping {
+		stopped, err := o.stop(ctx, *vm, reason, problem)
+		if err != nil {
 			return err
 		}
+		vm = &stopped
 	}
 	if vm.Status == dcm.StatusStopping {
-		return o.stopping(ctx, vm, accounts)
+		return o.stopping(ctx, *vm, accounts)
 	}
 	return nil
+}
+
+// Plan says what Handle would do, "" for nothing, and changes nothing.
+func (o *Overdue) Plan(ctx context.Context, due dcm.DueVM) (string, error) {
+	vm, accounts, err := o.read(ctx, due)
+	if err != nil || vm == nil || !vm.Status.Active() {
+		return "", err
+	}
+	now, first := o.Clock.Now(), ""
+	if vm.Status != dcm.StatusStopping {
+		reason, _ := verdict(*vm, now)
+		if reason == "" {
+			return "look again later: it is in time", nil
+		}
+		first = "stop it, as " + string(reason) + "; then "
+		vm.Status, vm.StopReason, vm.StoppingAt = dcm.StatusStopping, reason, &now
+	}
+	what, err := o.fate(ctx, *vm, accounts)
+	return first + string(what), err
+}
+
+// read reads a VM that is due, nil if it is not any more.
+func (o *Overdue) read(ctx context.Context, due dcm.DueVM) (*dcm.VM, dcm.TenantAccounts, error) {
+	vm, accounts, err := o.Store.Tenant(due.Tenant).VMWithAccounts(ctx, due.VM)
+	switch {
+	case dcm.ErrorCode(err) == dcm.CodeNotFound:
+		return nil, accounts, nil
+	case err != nil:
+		return nil, accounts, fmt.Errorf("read %s: %w", due.VM, err)
+	case vm.DueAt.IsZero() || vm.DueAt.After(o.Clock.Now()):
+		return nil, accounts, nil
+	}
+	return &vm, accounts, nil
 }
 
 // verdict says why an overdue VM must end, "" if it need not.
@@ -103,34 +132,49 @@ func (o *Overdue) stop(ctx context.Context, vm dcm.VM, reason dcm.StopReason, p 
 	return stopped, nil
 }
 
-// stopping decides whether a stopping VM may still save its work. Where it has
-// none, or can't any more, or has had its time, it is released.
-func (o *Overdue) stopping(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) error {
+// fate is what becomes of a stopping VM now.
+type fate string
+
+const (
+	fateKeep    fate = "keep it, so that it can save its work"
+	fateRelease fate = "release it"
+	fateLost    fate = "release it, though its last work could not be saved"
+)
+
+// fate decides whether a stopping VM may still save its work. Where it has none,
+// or can't any more, or has had its time, it is released.
+func (o *Overdue) fate(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) (fate, error) {
 	now := o.Clock.Now()
-	lost := false
 	switch {
 	case mayRelease(vm):
+		return fateRelease, nil
 	case vm.RunningAt == nil && !now.Before(stoppedAt(vm).Add(dcm.HeartbeatLostAfter)):
 		// Had it been ready, it would have said so by now.
+		return fateRelease, nil
 	case now.Before(stoppedAt(vm).Add(dcm.StopGrace)):
-		keep, off, err := o.keep(ctx, vm, accounts)
-		if s := o.Releaser.steps(vm)[0]; err != nil && s.refused(err) {
-			_, err = o.Releaser.tokenRefused(ctx, vm, receiptOf(vm), s, err)
-		}
-		if err != nil {
-			return err
-		}
-		lost = off
-		if keep {
-			return o.putOff(ctx, vm, earliest(now.Add(dcm.HeartbeatLostAfter), stoppedAt(vm).Add(dcm.StopGrace)))
-		}
+		return o.keep(ctx, vm, accounts)
 	default:
-		lost = true
+		return fateLost, nil
+	}
+}
+
+// stopping does to a stopping VM what its fate is.
+func (o *Overdue) stopping(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) error {
+	what, err := o.fate(ctx, vm, accounts)
+	if s := o.Releaser.steps(vm)[0]; err != nil && s.refused(err) {
+		_, err = o.Releaser.tokenRefused(ctx, vm, receiptOf(vm), s, err)
+	}
+	if err != nil {
+		return err
 	}
 	detail := "released: " + string(vm.StopReason)
-	if lost {
+	switch what {
+	case fateKeep:
+		return o.putOff(ctx, vm, earliest(o.Clock.Now().Add(dcm.HeartbeatLostAfter), stoppedAt(vm).Add(dcm.StopGrace)))
+	case fateLost:
 		detail += "; its last work could not be saved"
 		vm = o.lost(ctx, vm)
+	case fateRelease:
 	}
 	event, err := o.event(resourceOf(vm), dcm.ActorSystem, sweepVMs, Origin{}, detail)
 	if err != nil {
@@ -150,35 +194,33 @@ func stoppedAt(vm dcm.VM) time.Time {
 	return vm.CreatedAt
 }
 
-// keep decides whether a stopping VM may still save its work. One that calls
-// may. So may a silent one whose server runs: it may have lost its network, and
-// will carry on. A server that is off is given a shorter while, for somebody to
-// start it; one that is gone, none. Off says that the time of such a server is
-// over.
-func (o *Overdue) keep(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) (keep, off bool, err error) {
+// keep decides the fate of a VM that has not had its time. One that calls may
+// still save its work. So may a silent one whose server runs: it may have lost
+// its network, and will carry on. A server that is off is given a shorter while,
+// for somebody to start it; one that is gone, none.
+func (o *Overdue) keep(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) (fate, error) {
 	silent := silentSince(vm, o.Clock.Now())
 	if silent <= dcm.HeartbeatLostAfter {
-		return true, false, nil
+		return fateKeep, nil
 	}
 	provider := o.Providers[vm.Provider]
 	if provider == nil {
-		return false, false, fmt.Errorf("provider %q has no adapter", vm.Provider)
+		return "", fmt.Errorf("provider %q has no adapter", vm.Provider)
 	}
 	credential, err := o.Accounts.Credential(ctx, accounts, vm.Provider, vm.AccountID)
 	if err != nil {
-		return false, false, fmt.Errorf("open the credential for %s: %w", vm.Provider, err)
+		return "", fmt.Errorf("open the credential for %s: %w", vm.Provider, err)
 	}
 	server, err := provider.GetVM(ctx, credential, dcm.ServerRef{ID: vm.ProviderID, Name: vm.ID.ServerName()})
-	if err != nil {
-		return false, false, fmt.Errorf("ask for the server of %s: %w", vm.ID, err)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("ask for the server of %s: %w", vm.ID, err)
+	case server == nil:
+		return fateRelease, nil
+	case server.Off && silent >= dcm.SilentGrace:
+		return fateLost, nil
 	}
-	if server == nil {
-		return false, false, nil
-	}
-	if !server.Off || silent < dcm.SilentGrace {
-		return true, false, nil
-	}
-	return false, true, nil
+	return fateKeep, nil
 }
 
 // lost tells everybody, once, that work could not be saved, and lets the VM go.

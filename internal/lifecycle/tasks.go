@@ -52,6 +52,22 @@ func (t *Tasks) Handle(ctx context.Context, due dcm.DueWorkspace) error {
 	return nil
 }
 
+// Plan says what Handle would do, "" for nothing, and changes nothing.
+func (t *Tasks) Plan(ctx context.Context, due dcm.DueWorkspace) (string, error) {
+	ws, err := t.Store.Tenant(due.Tenant).Workspace(ctx, due.Workspace)
+	switch {
+	case dcm.ErrorCode(err) == dcm.CodeNotFound:
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("read workspace %s: %w", due.Workspace, err)
+	case ws.DueAt.IsZero() || ws.DueAt.After(t.Clock.Now()):
+		return "", nil
+	case ws.Task == nil:
+		return "take it out of the index: it has no task", nil
+	}
+	return fmt.Sprintf("carry on with its task %q, attempt %d", ws.Task.Kind, ws.Task.Attempt+1), nil
+}
+
 // PutOff notes why an attempt failed and when to try again.
 func (t *Tasks) PutOff(ctx context.Context, due dcm.DueWorkspace, cause error) error {
 	store := t.Store.Tenant(due.Tenant)

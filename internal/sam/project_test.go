@@ -169,6 +169,60 @@ func TestEveryFunctionHasAnAlarm(t *testing.T) {
 	}
 }
 
+// TestEverySweepHasItsAlarms: one for its absence, one for being late, one for
+// items that fail.
+func TestEverySweepHasItsAlarms(t *testing.T) {
+	t.Parallel()
+	text := mustRead(t, "infra", "monitoring.yaml")
+	sweeps := 0
+	for _, f := range mustProject(t).Functions {
+		if !strings.HasPrefix(f.Name, "sweep-") {
+			continue
+		}
+		sweeps++
+		for alarm, metric := range map[string]string{"Missing": "SweepSuccess", "Late": "OldestDueSeconds", "ItemsFail": "SweepItemsFailed"} {
+			_, rest, found := strings.Cut(text, "\n  "+strings.TrimSuffix(f.LogicalID, "Function")+alarm+":\n")
+			body, _, _ := strings.Cut(rest, "\n\n")
+			if !found || !strings.Contains(body, "MetricName: "+metric+"\n") || !strings.Contains(body, "Value: "+f.Name+"}") {
+				t.Errorf("%s has no alarm %s on its %s", f.Name, alarm, metric)
+			}
+		}
+	}
+	if sweeps < 3 {
+		t.Errorf("%d sweeps", sweeps)
+	}
+}
+
+// TestAlarmsWatchWhatIsCounted: an alarm on a metric that nothing writes would
+// never fire.
+func TestAlarmsWatchWhatIsCounted(t *testing.T) {
+	t.Parallel()
+	counted := mustRead(t, "internal", "dcm", "meter.go")
+	watched := 0
+	for alarm := range strings.SplitSeq(mustRead(t, "infra", "monitoring.yaml"), "Namespace: DevcontainerManager\n") {
+		name, _, found := strings.Cut(strings.TrimPrefix(strings.TrimSpace(alarm), "MetricName: "), "\n")
+		if !found || !strings.HasPrefix(strings.TrimSpace(alarm), "MetricName: ") {
+			continue
+		}
+		watched++
+		if !strings.Contains(counted, `Metric = "`+name+`"`) {
+			t.Errorf("an alarm watches %s, which nothing counts", name)
+		}
+	}
+	if watched < 10 {
+		t.Errorf("%d alarms on metrics of ours", watched)
+	}
+}
+
+func mustRead(t *testing.T, path ...string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(append([]string{root}, path...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 const root = "../.."
 
 func mustProject(t *testing.T) *sam.Template {

@@ -28,6 +28,9 @@ const (
 	kindOrphan       = "ORPHAN"
 	kindRate         = "RATE"
 
+	// leasePrefix begins the partitions of leases.
+	leasePrefix = "SWEEP#"
+
 	// platformPartition holds what belongs to no tenant.
 	platformPartition = "PLATFORM"
 
@@ -86,6 +89,9 @@ func eventKey(t dcm.TenantID, at instant, id string) key {
 func eventSort(at instant) string { return kindEvent + "#" + sortable(at) }
 
 func sortable(at instant) string { return at.time().Format("2006-01-02T15:04:05.000000000Z") }
+
+// leaseKey is the lease of a scheduled function.
+func leaseKey(name string) key { return key{leasePrefix + name, "LEASE"} }
 
 // orphanKey sorts orphans by when they came to be.
 func orphanKey(t dcm.TenantID, ref dcm.OrphanRef) key {

@@ -30,6 +30,8 @@ type DueHandler[T any] interface {
 	Handle(ctx context.Context, due T) error
 	// PutOff gives the item another time after Handle failed with cause.
 	PutOff(ctx context.Context, due T, cause error) error
+	// Plan says in words what Handle would do, "" for nothing, and does nothing.
+	Plan(ctx context.Context, due T) (string, error)
 }
 
 // Keys is the sweep over what workspaces are to have done: new keys, other
@@ -45,29 +47,35 @@ type Keys struct {
 }
 
 // Run handles every tenant and every workspace that is due now, as far as its
-// time allows. It returns an error only if it could not list; items that failed
-// are in the report.
-func (s *Keys) Run(ctx context.Context) (Report, error) {
-	var report Report
+// time allows. A dry run says what it would do, and does nothing. It returns an
+// error only if it could not list; items that failed are in the report.
+func (s *Keys) Run(ctx context.Context, o Order) (Report, error) {
+	var (
+		report Report
+		oldest time.Duration
+	)
 	tenants := &queue[dcm.DueTenant]{
-		Keys: s, report: &report, list: s.Store.DueTenants, handler: s.Tenants,
+		Keys: s, dry: o.DryRun, report: &report, oldest: &oldest, list: s.Store.DueTenants, handler: s.Tenants,
 		owner: func(d dcm.DueTenant) dcm.TenantID { return d.Tenant },
+		item:  func(d dcm.DueTenant) (string, time.Time) { return "", d.DueAt },
 	}
 	if err := tenants.run(ctx); err != nil {
 		return report, fmt.Errorf("sweep tenants: %w", err)
 	}
 	workspaces := &queue[dcm.DueWorkspace]{
-		Keys: s, report: &report, list: s.Store.DueWorkspaces, handler: s.Workspaces,
+		Keys: s, dry: o.DryRun, report: &report, oldest: &oldest, list: s.Store.DueWorkspaces, handler: s.Workspaces,
 		owner: func(d dcm.DueWorkspace) dcm.TenantID { return d.Tenant },
+		item:  func(d dcm.DueWorkspace) (string, time.Time) { return string(d.Workspace), d.DueAt },
 	}
 	if err := workspaces.run(ctx); err != nil {
 		return report, fmt.Errorf("sweep workspaces: %w", err)
 	}
-	s.Meter.Count(dcm.MetricSweepItems, report.Done)
-	s.Meter.Count(dcm.MetricSweepFailed, report.Failed)
-	s.Meter.Count(dcm.MetricSweepSuccess, 1)
+	if !o.DryRun {
+		s.Meter.Lasted(dcm.MetricOldestDue, oldest)
+		count(s.Meter, report)
+	}
 	if report.Due > 0 {
-		s.Log.InfoContext(ctx, "swept keys", "due", report.Due, "done", report.Done, "failed", report.Failed)
+		s.Log.InfoContext(ctx, "swept keys", "due", report.Due, "done", report.Done, "failed", report.Failed, "dryRun", o.DryRun)
 	}
 	return report, nil
 }
@@ -75,10 +83,13 @@ func (s *Keys) Run(ctx context.Context) (Report, error) {
 // queue is one kind of due item. Two items that are equal are the same one.
 type queue[T comparable] struct {
 	*Keys
+	dry     bool
 	report  *Report
+	oldest  *time.Duration
 	list    func(ctx context.Context, shard int, until time.Time, limit int) ([]T, error)
 	handler DueHandler[T]
 	owner   func(T) dcm.TenantID
+	item    func(T) (id string, dueAt time.Time)
 	failed  map[dcm.TenantID]int
 }
 
@@ -104,11 +115,13 @@ func (q *queue[T]) shard(ctx context.Context, shard int, until time.Time) error 
 		}
 		fresh := 0
 		for _, item := range due {
-			if seen[item] || !timeLeft(ctx) {
+			if seen[item] || !timeLeft(ctx, spareTime) {
 				continue
 			}
 			seen[item] = true
 			fresh++
+			_, at := q.item(item)
+			*q.oldest = max(*q.oldest, age(until, at))
 			q.report.Due++
 			if q.one(ctx, item) {
 				q.report.Done++
@@ -122,24 +135,12 @@ func (q *queue[T]) shard(ctx context.Context, shard int, until time.Time) error 
 	}
 }
 
-// timeLeft says whether there is time to begin something.
-func timeLeft(ctx context.Context) bool {
-	deadline, ok := ctx.Deadline()
-	return ctx.Err() == nil && (!ok || time.Until(deadline) > spareTime)
-}
-
-// withoutEnd ends a little before the run does.
-func withoutEnd(ctx context.Context) (context.Context, context.CancelFunc) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return context.WithCancel(ctx)
-	}
-	return context.WithDeadline(ctx, deadline.Add(-putOffTime))
-}
-
 // one handles an item and reports whether it worked. What it notes of a failure
 // outlasts the run's own end.
 func (q *queue[T]) one(ctx context.Context, item T) bool {
+	if q.dry {
+		return q.plan(ctx, item)
+	}
 	owner := q.owner(item)
 	var err error = errNotTried
 	if q.failed[owner] < failuresOfOne {
@@ -156,4 +157,19 @@ func (q *queue[T]) one(ctx context.Context, item T) bool {
 		q.Log.ErrorContext(ctx, "sweep item could not be put off", "item", item, "error", err)
 	}
 	return false
+}
+
+func (q *queue[T]) plan(ctx context.Context, item T) bool {
+	would, owner := "", q.owner(item)
+	id, at := q.item(item)
+	err := guard(func() (err error) { would, err = q.handler.Plan(ctx, item); return err })
+	if err != nil {
+		q.Log.ErrorContext(ctx, "sweep item could not be looked at", "tenant", owner, "workspace", id, "error", err)
+		return false
+	}
+	if would != "" {
+		q.Log.InfoContext(ctx, "would", "tenant", owner, "workspace", id, "would", would)
+		q.report.Planned = append(q.report.Planned, Planned{Tenant: owner, ID: id, DueAt: at, Would: would})
+	}
+	return true
 }

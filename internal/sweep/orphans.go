@@ -83,7 +83,8 @@ type PlannedDeletion struct {
 // Run looks through everything that is due and deletes what nothing live owns.
 // A dry run lists it and changes nothing. It returns an error only if it could
 // not tell what is due; accounts that failed are in the report.
-func (s *Orphans) Run(ctx context.Context, dry bool) (OrphanReport, error) {
+func (s *Orphans) Run(ctx context.Context, o Order) (OrphanReport, error) {
+	dry := o.DryRun
 	r := &orphanRun{Orphans: s, dry: dry, failures: map[dcm.TenantID]int{}}
 	if !dry {
 		r.resume(ctx)
@@ -95,6 +96,7 @@ func (s *Orphans) Run(ctx context.Context, dry bool) (OrphanReport, error) {
 	}
 	r.act(ctx)
 	r.settle(ctx)
+	s.Meter.Lasted(dcm.MetricOldestDue, r.oldest)
 	s.count(ctx, r.report, err)
 	return r.report, err
 }
@@ -118,6 +120,7 @@ type orphanRun struct {
 	// mu guards what tenants are looked through side by side write to.
 	mu       sync.Mutex
 	report   OrphanReport
+	oldest   time.Duration
 	looked   []lookedAt
 	failures map[dcm.TenantID]int
 }
@@ -182,7 +185,7 @@ func (r *orphanRun) act(ctx context.Context) {
 				continue
 			}
 			more = true
-			if spent >= r.MaxDeletions || !timeLeft(ctx) || r.failures[l.tenant] >= failuresOfOne {
+			if spent >= r.MaxDeletions || !timeLeft(ctx, spareTime) || r.failures[l.tenant] >= failuresOfOne {
 				l.unfinished = true
 				r.report.Left++
 				continue

@@ -59,9 +59,10 @@ func (r *orphanRun) shard(ctx context.Context, shard int, until time.Time) error
 				fresh = append(fresh, d)
 			}
 		}
-		if len(fresh) == 0 || !timeLeft(ctx) {
+		if len(fresh) == 0 || !timeLeft(ctx, spareTime) {
 			return nil
 		}
+		r.oldest = max(r.oldest, age(until, fresh[0].DueAt))
 		r.tenants(ctx, fresh)
 		if len(due) < size {
 			return nil
@@ -76,7 +77,7 @@ func (r *orphanRun) tenants(ctx context.Context, due []dcm.DueTenant) {
 	free := make(chan struct{}, tenantsAtOnce)
 	for _, d := range due {
 		free <- struct{}{}
-		if !timeLeft(ctx) {
+		if !timeLeft(ctx, spareTime) {
 			break
 		}
 		all.Go(func() {

@@ -21,7 +21,7 @@ func (r *orphanRun) resume(ctx context.Context) {
 			continue
 		}
 		for _, d := range due {
-			if !timeLeft(ctx) {
+			if !timeLeft(ctx, spareTime) {
 				return
 			}
 			r.resumeOne(ctx, d)

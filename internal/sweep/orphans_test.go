@@ -206,7 +206,7 @@ func (e *estate) sweep(most int) *sweep.Orphans {
 func TestListsComeFirst(t *testing.T) {
 	t.Parallel()
 	e := estateOf(0, 0)
-	if _, err := e.sweep(25).Run(t.Context(), false); err != nil {
+	if _, err := e.sweep(25).Run(t.Context(), sweep.Order{}); err != nil {
 		t.Fatal(err)
 	}
 	lastList := 0
@@ -228,7 +228,7 @@ func TestACredentialThatPanics(t *testing.T) {
 	e.fails["t000003"] = func() error { panic("of this tenant alone") }
 	e.fails["t000007"] = func() error { return &dcm.ProviderError{Kind: dcm.KindAuth, Op: "list", Message: "no"} }
 	e.fails[""] = func() error { panic("of the platform's") }
-	report, err := e.sweep(1000).Run(t.Context(), false)
+	report, err := e.sweep(1000).Run(t.Context(), sweep.Order{})
 	if err != nil || report.Failed != 3 || report.Removed != 38 || len(e.settled) != 40 {
 		t.Errorf("%+v, %v, settled %d", report, err, len(e.settled))
 	}
@@ -244,7 +244,7 @@ func TestACredentialThatPanics(t *testing.T) {
 func TestOneWithManyLeavesRoomForTheOthers(t *testing.T) {
 	t.Parallel()
 	e := estateOf(10, 20)
-	report, err := e.sweep(25).Run(t.Context(), false)
+	report, err := e.sweep(25).Run(t.Context(), sweep.Order{})
 	if err != nil || report.Removed != 25 || report.Left != 175 || len(e.settled) != 0 {
 		t.Errorf("%+v, %v, settled %v", report, err, e.settled)
 	}
@@ -267,12 +267,12 @@ func TestOneWithManyLeavesRoomForTheOthers(t *testing.T) {
 func TestAHundredThousandCredentials(t *testing.T) {
 	t.Parallel()
 	idle := estateOf(0, 0)
-	if _, err := idle.sweep(25).Run(t.Context(), false); err != nil || idle.count("due") != dcm.DueShards {
+	if _, err := idle.sweep(25).Run(t.Context(), sweep.Order{}); err != nil || idle.count("due") != dcm.DueShards {
 		t.Errorf("%v, %d pages", err, idle.count("due"))
 	}
 	const due = 25_000 // a quarter of an hour's share
 	busy := estateOf(due, 0)
-	report, err := busy.sweep(25).Run(t.Context(), false)
+	report, err := busy.sweep(25).Run(t.Context(), sweep.Order{})
 	if err != nil || report.Done != due+3 || len(busy.settled) != due {
 		t.Errorf("%+v, %v, settled %d", report, err, len(busy.settled))
 	}
@@ -292,7 +292,7 @@ func TestRecordsReadAreBounded(t *testing.T) {
 	for i := range 5000 {
 		e.live = append(e.live, dcm.DueVM{Tenant: "acme", VM: dcm.VMID(fmt.Sprintf("vm-%010d", i))})
 	}
-	if _, err := e.sweep(25).Run(t.Context(), false); err != nil || e.count("peek") != 1000 {
+	if _, err := e.sweep(25).Run(t.Context(), sweep.Order{}); err != nil || e.count("peek") != 1000 {
 		t.Errorf("%v, %d records read", err, e.count("peek"))
 	}
 }

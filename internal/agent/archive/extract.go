@@ -68,30 +68,28 @@ func (e *extractor) symlink(name string, h *tar.Header) error {
 }
 
 // hardLink gives a file or symlink that the archive made before another name.
-// A symlink is not followed: it is the link itself that gets the name.
 func (e *extractor) hardLink(name string, h *tar.Header) error {
 	target, err := safePath(h.Linkname)
 	if err != nil {
 		return fmt.Errorf("the link's target: %w", err)
 	}
 	// Link needs both names under one root: the top one.
-	var parent strings.Builder
+	var full strings.Builder
 	for _, f := range e.stack[1:] {
-		parent.WriteString(f.name + "/")
+		full.WriteString(f.name + "/")
 	}
-	name = parent.String() + name
-	if err := e.linkable(target, name); err != nil {
+	full.WriteString(name)
+	if err := e.linkable(target, full.String()); err != nil {
 		return err
 	}
-	if err := e.stack[0].root.Link(target, name); err != nil {
+	if err := e.stack[0].root.Link(target, full.String()); err != nil {
 		return twice(err)
 	}
 	return nil
 }
 
-// linkable checks that no step to target is a symlink, and that target is a file
-// or itself one: under its new name, which may be less deep, it must not lead
-// outside either.
+// linkable checks that no step to target is a symlink. Target itself may be
+// one, which Link does not follow; but under its other name it leads elsewhere.
 func (e *extractor) linkable(target, name string) error {
 	elements := strings.Split(target, "/")
 	for i := range elements {
@@ -103,19 +101,19 @@ func (e *extractor) linkable(target, name string) error {
 			return err
 		}
 		last := i == len(elements)-1
-		link := info.Mode().Type() == fs.ModeSymlink
-		if last && !link && !info.Mode().IsRegular() || !last && !info.IsDir() {
+		switch {
+		case last && info.Mode()&fs.ModeSymlink != 0:
+			return e.symlinkAs(target, name)
+		case last && !info.Mode().IsRegular(), !last && !info.IsDir():
 			return refused("the link leads to %q, which is no file", target)
-		}
-		if last && link {
-			return e.leadsInside(target, name)
 		}
 	}
 	return nil
 }
 
-func (e *extractor) leadsInside(link, name string) error {
-	to, err := e.stack[0].root.Readlink(link)
+// symlinkAs checks where a symlink that is there leads under another name.
+func (e *extractor) symlinkAs(target, name string) error {
+	to, err := e.stack[0].root.Readlink(target)
 	if err != nil {
 		return err
 	}

@@ -41,38 +41,39 @@ func (a *writer) file(root *os.Root, name, path string) error {
 		a.report.note(path, "skipped: it was replaced by a %s", kind(info.Mode()))
 		return nil
 	}
-	if again, err := a.again(info, path); again || err != nil {
-		return err
+	if first := a.knownAs(info); first != "" {
+		return a.header(info, tar.TypeLink, path, first)
 	}
 	if err := a.content(f, info, path); err != nil {
 		return err
 	}
-	a.firstSeen(info, path)
+	a.remember(info, path)
 	return nil
 }
 
-// again archives a further name of a file or symlink that was archived before,
-// and reports whether this is one.
-func (a *writer) again(info fs.FileInfo, path string) (bool, error) {
+// knownAs returns the name under which the same file was archived before; ""
+// if it was not.
+func (a *writer) knownAs(info fs.FileInfo) string {
 	id, names := identity(info)
 	first := a.links[id]
 	if names < 2 || first == nil {
-		return false, nil
+		return ""
 	}
 	if first.left--; first.left == 0 {
 		delete(a.links, id)
 	}
-	return true, a.header(info, tar.TypeLink, path, first.path)
+	return first.path
 }
 
-// firstSeen notes under which name something with several was archived.
-func (a *writer) firstSeen(info fs.FileInfo, path string) {
+// remember notes the name of a file that has others.
+func (a *writer) remember(info fs.FileInfo, path string) {
 	id, names := identity(info)
-	switch {
-	case names < 2:
-	case len(a.links) < maxPendingLinks:
+	if names < 2 {
+		return
+	}
+	if len(a.links) < maxPendingLinks {
 		a.links[id] = &firstName{path: path, left: names - 1}
-	default:
+	} else {
 		a.report.note(path, "too many hard links: its other names are stored as copies")
 	}
 }

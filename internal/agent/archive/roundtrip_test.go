@@ -49,11 +49,10 @@ func TestRoundTripKeepsEverything(t *testing.T) {
 	must(t, os.Chmod(filepath.Join(from, "empty dir"), 0o777|os.ModeSticky))
 	must(t, os.Link(filepath.Join(from, "a/secret"), filepath.Join(from, "z-second-name")))
 	must(t, os.Link(filepath.Join(from, "a/secret"), filepath.Join(from, "über/third")))
-	must(t, os.Symlink("secret", filepath.Join(from, "a/link")))
-	must(t, os.Link(filepath.Join(from, "a/link"), filepath.Join(from, "z-same-link")))
 	must(t, os.Symlink("a/run.sh", filepath.Join(from, "link")))
 	must(t, os.Symlink("../a", filepath.Join(from, "über/up")))
 	must(t, os.Symlink("missing", filepath.Join(from, "dangling")))
+	must(t, os.Link(filepath.Join(from, "dangling"), filepath.Join(from, "a/dangling-too")))
 	if os.Getuid() == 0 {
 		must(t, os.Lchown(filepath.Join(from, "link"), 1234, 5678))
 		must(t, os.Lchown(filepath.Join(from, "empty dir"), 1234, 4_000_000))

@@ -13,7 +13,6 @@ import (
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/archive"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/control"
-	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/retry"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
@@ -22,15 +21,6 @@ type Saver struct {
 	Control Control
 	HTTP    *http.Client
 	Tuning  Tuning
-	// Trouble, if set, is told at once of each step that failed and is tried
-	// again, and with nil when it got through. It is called concurrently.
-	Trouble func(error)
-}
-
-func (s *Saver) policy(transient func(error) bool) retry.Policy {
-	p := s.Tuning.policy(transient)
-	p.Trouble = s.Trouble
-	return p
 }
 
 // Saved is a verified backup.
@@ -45,7 +35,7 @@ type Saved struct {
 // plane that refuses the generation is a *control.Problem with CodeConflict.
 func (s *Saver) Save(ctx context.Context, dir string, generation int64) (Saved, error) {
 	var started dcm.BackupStarted
-	err := s.policy(control.Transient).Do(ctx, func(ctx context.Context) (err error) {
+	err := s.Tuning.do(ctx, control.Transient, func(ctx context.Context) (err error) {
 		started, err = s.Control.StartBackup(ctx, dcm.BackupStart{Generation: generation})
 		return err
 	})
@@ -57,7 +47,7 @@ func (s *Saver) Save(ctx context.Context, dir string, generation int64) (Saved, 
 		return Saved{}, err
 	}
 	var completed dcm.BackupCompleted
-	err = s.policy(control.Transient).Do(ctx, func(ctx context.Context) (err error) {
+	err = s.Tuning.do(ctx, control.Transient, func(ctx context.Context) (err error) {
 		completed, err = s.Control.CompleteBackup(ctx, started.BackupID, totals)
 		return err
 	})
@@ -78,7 +68,7 @@ func (s *Saver) upload(ctx context.Context, dir string, started dcm.BackupStarte
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	parts := newSplitter(ctx, started)
-	uploads := uploader{control: s.Control, http: s.HTTP, policy: s.policy(worthRepeating), backup: started.BackupID}
+	uploads := uploader{control: s.Control, http: s.HTTP, tuning: s.Tuning, backup: started.BackupID}
 	for range partsInFlight {
 		group.Go(func() error {
 			for p := range parts.full {

@@ -19,9 +19,6 @@ type Policy struct {
 	Attempts int
 	// Transient reports whether an error is worth another try.
 	Transient func(error) bool
-	// Trouble, if set, is told of every failure that is worth another try, as it
-	// happens, and with nil when a try succeeds after one.
-	Trouble func(error)
 }
 
 // Waiter is an error that knows how long to wait before the next try, for
@@ -39,22 +36,12 @@ func (p Policy) Do(ctx context.Context, try func(context.Context) error) error {
 			return err
 		}
 		err := try(ctx)
-		if err == nil && attempt > 0 {
-			p.tell(nil)
-		}
 		if err == nil || !p.Transient(err) || p.Attempts > 0 && attempt+1 >= p.Attempts {
 			return err
 		}
-		p.tell(err)
 		if dcm.Sleep(ctx, p.Pause(attempt, err)) != nil {
 			return err
 		}
-	}
-}
-
-func (p Policy) tell(err error) {
-	if p.Trouble != nil {
-		p.Trouble(err)
 	}
 }
 

@@ -2,8 +2,6 @@
 package cloud
 
 import (
-	"context"
-
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
@@ -59,7 +57,7 @@ func SweepVMs(a *app.App) (lambda.Handler, error) {
 			Common: a.Common(), Accounts: accounts, Providers: providers(a), Releaser: releaser(a, accounts),
 		},
 	}
-	return lambda.NewHandler(func(ctx context.Context) (sweep.Report, error) { return s.Run(ctx) }), nil
+	return app.Sweep(a, "sweep-vms", s.Run), nil
 }
 
 // SweepOrphans builds sweep-orphans.
@@ -73,7 +71,7 @@ func SweepOrphans(a *app.App) (lambda.Handler, error) {
 		},
 		MaxDeletions: a.Config.MaxOrphanDeletions,
 	}
-	return lambda.NewHandler(func(ctx context.Context, o sweep.Order) (sweep.OrphanReport, error) { return s.Run(ctx, o.DryRun) }), nil
+	return app.Sweep(a, "sweep-orphans", s.Run), nil
 }
 
 // TenantProviderAdd builds tenant-provider-add.

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/cloudinit"
 )
@@ -20,31 +19,37 @@ const (
 )
 
 // prepare writes the disk, does everything that comes before the agent, and
-// returns the agent's unit.
-func (m *Machines) prepare(ctx context.Context, v *server) (service, error) {
+// returns the agent's unit. A disk from before the server was switched off is
+// as it was then: cloud-init writes files at a server's first boot only.
+func (m *Machines) prepare(ctx context.Context, v *server) (agentUnit, error) {
 	d, err := parse(v.info.UserData)
 	if err != nil {
-		return service{}, err
+		return agentUnit{}, err
 	}
-	if err := writeFiles(v.root(), d.WriteFiles); err != nil {
-		return service{}, err
+	if _, err := os.Stat(v.bootedFile()); err != nil {
+		if err := writeFiles(v.root(), d.WriteFiles); err != nil {
+			return agentUnit{}, err
+		}
+		if err := os.WriteFile(v.bootedFile(), nil, 0o600); err != nil {
+			return agentUnit{}, fmt.Errorf("note the first boot: %w", err)
+		}
 	}
 	units, err := unitsToStart(d.RunCmd)
 	if err != nil {
-		return service{}, err
+		return agentUnit{}, err
 	}
-	var agent service
+	var agent agentUnit
 	for _, name := range units {
-		found, err := m.startUnit(ctx, v, name)
+		u, err := m.startUnit(ctx, v, name)
 		if err != nil {
-			return service{}, fmt.Errorf("%s: %w", name, err)
+			return agentUnit{}, fmt.Errorf("%s: %w", name, err)
 		}
-		if found.command != nil {
-			agent = found
+		if u.command != nil {
+			agent = u
 		}
 	}
 	if agent.command == nil {
-		return service{}, fmt.Errorf("user-data starts no %s", cloudinit.AgentUnit)
+		return agentUnit{}, fmt.Errorf("user-data starts no %s", cloudinit.AgentUnit)
 	}
 	return agent, nil
 }
@@ -70,30 +75,24 @@ func writeFiles(root string, files []cloudinit.File) error {
 	return nil
 }
 
-// service is the agent's unit: program and arguments, and how long after a
-// failure it is started again, 0 for never.
-type service struct {
-	command []string
-	restart time.Duration
-}
-
-// startUnit runs what a unit runs, and returns the unit if that is the agent.
-func (m *Machines) startUnit(ctx context.Context, v *server, name string) (service, error) {
+// startUnit runs what a unit runs. If that is the agent, it is not started but
+// returned.
+func (m *Machines) startUnit(ctx context.Context, v *server, name string) (agentUnit, error) {
 	text, err := os.ReadFile(filepath.Join(v.root(), unitDirectory, name))
 	if err != nil {
-		return service{}, fmt.Errorf("read the unit: %w", err)
+		return agentUnit{}, fmt.Errorf("read the unit: %w", err)
 	}
 	u := parseUnit(string(text))
 	for _, line := range u.before {
 		if err := m.oneShot(ctx, v, line); err != nil {
-			return service{}, err
+			return agentUnit{}, err
 		}
 	}
 	words := strings.Fields(u.start)
 	if len(words) == 0 || words[0] != cloudinit.AgentPath {
-		return service{}, m.oneShot(ctx, v, u.start)
+		return agentUnit{}, m.oneShot(ctx, v, u.start)
 	}
-	return service{command: m.agentCommand(v, words), restart: u.restart}, nil
+	return u.agent(m.agentCommand(v, words))
 }
 
 // oneShot does what a script of ours does. The scripts themselves need root, a

@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/hetzner"
 )
@@ -34,6 +35,9 @@ type Options struct {
 	Environment []string
 	// Architecture is the servers', in Go's words; "" for this machine's.
 	Architecture string
+	// RestartPause, if set, is how long an agent that failed waits for its
+	// next start, instead of what its unit says.
+	RestartPause time.Duration
 	Logger       *slog.Logger
 }
 
@@ -47,7 +51,6 @@ type Machines struct {
 	mu      sync.Mutex
 	servers map[string]*server
 	closed  bool
-	closing chan struct{} // closed with closed
 }
 
 var (
@@ -60,8 +63,6 @@ type server struct {
 	info    hetzner.ServerInfo
 	dir     string
 	process *process
-	// restarting says that the agent has failed and will be started again.
-	restarting bool
 }
 
 // New returns hardware without a server.
@@ -72,7 +73,7 @@ func New(o Options) *Machines {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Machines{options: o, logger: o.Logger, starter: newStarter(), servers: map[string]*server{}, closing: make(chan struct{})}
+	return &Machines{options: o, logger: o.Logger, starter: newStarter(), servers: map[string]*server{}}
 }
 
 // Boot makes the server's disk from its user-data, unless it has one from
@@ -95,10 +96,12 @@ func (m *Machines) Boot(ctx context.Context, info hetzner.ServerInfo) error {
 	if ctx.Err() != nil || m.closed || m.servers[info.ID] != v {
 		return fmt.Errorf("boot %s: it was deleted meanwhile", info.Name)
 	}
-	if v.process, err = m.starter.start(unit.command, v, m.options.Environment...); err != nil {
+	if m.options.RestartPause > 0 {
+		unit.pause = m.options.RestartPause
+	}
+	if v.process, err = m.starter.start(unit, v, m.options.Environment...); err != nil {
 		return fmt.Errorf("boot %s: %w", info.Name, err)
 	}
-	go m.watch(v, v.process, unit)
 	m.logger.Info("a server runs", "server", info.Name, "directory", v.dir, "process", v.process.id())
 	return nil
 }
@@ -134,7 +137,7 @@ func (m *Machines) PowerOff(_ context.Context, id string) error {
 func (m *Machines) Status(id string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if v := m.servers[id]; v != nil && v.process != nil && (v.process.alive() || v.restarting) {
+	if v := m.servers[id]; v != nil && v.process != nil && v.process.alive() {
 		return running
 	}
 	return off
@@ -193,10 +196,7 @@ func (m *Machines) Kill() {
 // Close destroys every server. Nothing boots afterwards.
 func (m *Machines) Close() error {
 	m.mu.Lock()
-	if !m.closed {
-		m.closed = true
-		close(m.closing)
-	}
+	m.closed = true
 	var ids []string
 	for id := range m.servers {
 		ids = append(ids, id)
@@ -212,12 +212,12 @@ func (m *Machines) Close() error {
 	return first
 }
 
-func (v *server) root() string     { return filepath.Join(v.dir, "root") }
-func (v *server) portFile() string { return filepath.Join(v.dir, "port") }
-func (v *server) logFile() string  { return filepath.Join(v.dir, "agent.log") }
+func (v *server) root() string       { return filepath.Join(v.dir, "root") }
+func (v *server) portFile() string   { return filepath.Join(v.dir, "port") }
+func (v *server) logFile() string    { return filepath.Join(v.dir, "agent.log") }
+func (v *server) bootedFile() string { return filepath.Join(v.dir, "booted") }
 
 func (v *server) kill() {
-	v.restarting = false
 	if v.process != nil {
 		v.process.kill()
 	}

@@ -8,7 +8,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/cloudinit"
 )
@@ -66,17 +65,14 @@ func unitsToStart(commands [][]string) ([]string, error) {
 
 // unit is what is used of a systemd unit.
 type unit struct {
-	before []string // ExecStartPre
-	start  string   // ExecStart
-	// restart is how long after a failure the unit is started again (RestartSec,
-	// with Restart=on-failure), 0 for never.
-	restart time.Duration
+	before  []string // ExecStartPre
+	start   string   // ExecStart
+	restart string   // Restart
+	pause   string   // RestartSec
 }
 
 func parseUnit(text string) unit {
 	var u unit
-	onFailure := false
-	pause := 100 * time.Millisecond // systemd's own
 	for line := range strings.Lines(text) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		switch name {
@@ -85,15 +81,10 @@ func parseUnit(text string) unit {
 		case "ExecStart":
 			u.start = value
 		case "Restart":
-			onFailure = value == "on-failure"
+			u.restart = value
 		case "RestartSec":
-			if seconds, err := strconv.Atoi(value); err == nil {
-				pause = time.Duration(seconds) * time.Second
-			}
+			u.pause = value
 		}
-	}
-	if onFailure {
-		u.restart = pause
 	}
 	return u
 }

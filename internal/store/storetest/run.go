@@ -76,6 +76,8 @@ func Run(t *testing.T, newStore New) {
 		{"orphan minutes", orphanMinutes},
 		{"race to settle an orphan", raceToSettle},
 		{"events", events},
+		{"lease", lease},
+		{"race for a lease", raceForLease},
 		{"event of a move", eventOfMove},
 		{"race for a workspace", raceForWorkspace},
 		{"race for the quota", raceForQuota},

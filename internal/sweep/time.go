@@ -1,0 +1,36 @@
+package sweep
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// timeLeft says whether there is time to begin something that may take so long.
+func timeLeft(ctx context.Context, spare time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() == nil && (!ok || time.Until(deadline) > spare)
+}
+
+// withoutEnd ends a little before the run does.
+func withoutEnd(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-putOffTime))
+}
+
+// guard turns a panic into an error.
+func guard(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f()
+}
+
+// age is for how long something had been due.
+func age(now, due time.Time) time.Duration { return max(0, now.Sub(due)) }
