@@ -106,3 +106,36 @@ func TestABootstrapTokenThatRanOut(t *testing.T) {
 		t.Error("it made a workspace")
 	}
 }
+
+// TestATokenThatRanOut: a VM that was cut off for longer than its token lives
+// is refused, and neither ends nor forgets anything: it carries on when it is
+// let in again.
+func TestATokenThatRanOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.plane.Answer.IdleTimeoutMinutes = 24 * 60
+	r := w.run(t)
+	w.await(t, state(dcm.AgentRunning))
+	w.fill(t)
+	work := describe(t, w.workspace())
+	for _, route := range routes {
+		w.plane.Inject(agenttest.Fault{Route: route, Status: 401, Code: dcm.CodeUnauthenticated})
+	}
+	w.advance(t, 16*time.Minute)
+	calls := w.plane.Calls("heartbeat")
+	w.await(t, func(v *agenttest.View) bool { return v.Calls("heartbeat") > calls+5 && v.Calls("start") > 0 })
+	if status, _ := w.visit(t, "ui"); status != http.StatusOK {
+		t.Errorf("the terminal page is %d", status)
+	}
+	r.stop() // though somebody wishes it to end
+	starts := w.plane.Calls("start")
+	w.await(t, func(v *agenttest.View) bool { return v.Calls("start") > starts+3 })
+	if w.plane.Calls("cleanup") != 0 || describe(t, w.workspace()) != work {
+		t.Error("it let the work go")
+	}
+	w.plane.Heal()
+	r.over()
+	if got := w.cleanup(t); got.Discard || got.Generation != 1 || w.plane.Generation() != 1 {
+		t.Errorf("the cleanup is %+v", got)
+	}
+}
