@@ -31,6 +31,8 @@ type ProviderRequest struct {
 	Region    string     `json:"region"`
 	SSHKeyID  string     `json:"sshKeyId"`
 	ProjectID string     `json:"projectId"`
+	// SelfDestruct is dcm.SelfDestructProvider or empty.
+	SelfDestruct string `json:"selfDestruct"`
 }
 
 // AddedProvider is an account that was checked and kept. ServersLeft is nil if
@@ -91,6 +93,10 @@ func (p *Providers) validate(r ProviderRequest) error {
 	}
 	f.word("sshKeyId", r.SSHKeyID)
 	f.word("projectId", r.ProjectID)
+	if r.SelfDestruct != "" && (r.SelfDestruct != dcm.SelfDestructProvider || r.Type != "hetzner") {
+		// The agent speaks to no other provider.
+		f.add("selfDestruct", "must be %q, for hetzner, or left out", dcm.SelfDestructProvider)
+	}
 	return f.err()
 }
 
@@ -229,6 +235,7 @@ func (p *Providers) account(ctx context.Context, t dcm.Tenant, id dcm.AccountID,
 	}
 	return dcm.ProviderAccount{
 		ID: id, Provider: r.Type, Sealed: sealed, Fingerprint: dcm.Fingerprint(id, r.APIToken),
-		Region: r.Region, SSHKeyID: r.SSHKeyID, ProjectID: r.ProjectID, AddedAt: now, CheckedAt: now,
+		Region: r.Region, SSHKeyID: r.SSHKeyID, ProjectID: r.ProjectID, SelfDestruct: r.SelfDestruct,
+		AddedAt: now, CheckedAt: now,
 	}, nil
 }
