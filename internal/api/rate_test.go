@@ -20,7 +20,7 @@ import (
 // newPaperWorld is a world whose servers only exist on paper, for many of them.
 func newPaperWorld(t *testing.T, vms int) *world {
 	t.Helper()
-	return newWorldOn(t, &paper{booted: map[dcm.VMID]string{}}, map[string]string{"MAX_CONCURRENT_VMS": strconv.Itoa(vms)})
+	return newWorld(t, map[string]string{"MAX_CONCURRENT_VMS": strconv.Itoa(vms)})
 }
 
 // limitedPost tries to launch a VM: "" means that too much was asked of the
@@ -284,14 +284,13 @@ func TestNobodyPollsAProvider(t *testing.T) {
 // all sweeps.
 func anHour(t *testing.T, vms int) map[string]int {
 	t.Helper()
-	hardware := &paper{booted: map[dcm.VMID]string{}}
-	w := newWorldOn(t, hardware, map[string]string{"MAX_CONCURRENT_VMS": strconv.Itoa(vms)})
+	w := newWorld(t, map[string]string{"MAX_CONCURRENT_VMS": strconv.Itoa(vms)})
 	user := w.user("acme")
 	var machines []*machine
 	for range vms {
 		m := &machine{caller: caller{w: w}, id: user.launch().ID, publicKey: newPublicKey(t)}
-		w.eventually("the boot of "+string(m.id), func() bool { return hardware.token(m.id) != "" })
-		m.bootToken = hardware.token(m.id)
+		w.eventually("the boot of "+string(m.id), func() bool { return w.hardware.token(m.id) != "" })
+		m.bootToken = w.hardware.token(m.id)
 		m.bootstrap()
 		machines = append(machines, m)
 	}
