@@ -42,6 +42,9 @@ type grant struct {
 	budget dcm.RateBudget
 	left   int
 	until  time.Time
+	// promised are the servers whose deletion is still to be confirmed, with a
+	// request that was taken for it, and until when that is good.
+	promised map[string]time.Time
 	// none says that nothing is granted before then, and queue how many
 	// requests of others wait for that already.
 	none  time.Time
@@ -55,41 +58,63 @@ func (g *sweepGate) of(c dcm.Credential) *grant {
 		clear(g.grants)
 	}
 	if g.grants[c.Owner] == nil {
-		g.grants[c.Owner] = &grant{}
+		g.grants[c.Owner] = &grant{promised: map[string]time.Time{}}
 	}
 	return g.grants[c.Owner]
 }
 
-func (g *sweepGate) enter(ctx context.Context, op string, c dcm.Credential, n int) error {
+func (g *sweepGate) enter(ctx context.Context, c dcm.Credential, n need) error {
 	own := g.of(c)
 	own.mu.Lock()
 	defer own.mu.Unlock()
-	n, now := max(n, 1), g.Clock.Now()
-	if own.left >= n && now.Before(own.until) {
-		own.left--
+	now := g.Clock.Now()
+	if own.spend(n, now) {
 		return nil
 	}
 	if now.Before(own.none) {
-		return exhausted(op, c, own.turn(now))
+		return exhausted(n, c, own.turn(now))
 	}
 	if err := g.inform(ctx, own, c); err != nil {
-		return unreadable(op, err)
+		return unreadable(n, err)
 	}
-	if !own.budget.Known() && own.budget.Wait(g.use, n, now) == 0 {
+	least := max(n.requests, 1)
+	if !own.budget.Known() && own.budget.Wait(g.use, least, now) == 0 {
 		// Nobody knows the limit. The answer will say.
 		return nil
 	}
-	after, granted, err := g.bucket(c.Owner).Take(ctx, own.budget, dcm.RateTake{Use: g.use, Least: n, Most: max(n, grantMost), Now: now})
+	after, granted, err := g.bucket(c.Owner).Take(ctx, own.budget, dcm.RateTake{Use: g.use, Least: least, Most: grantMost, Now: now})
 	if err != nil {
-		return unreadable(op, err)
+		return unreadable(n, err)
 	}
-	own.budget, own.queue = after, 0
+	own.budget = after
 	if granted == 0 {
-		own.left, own.none = 0, now.Add(max(own.budget.Wait(g.use, n, now), time.Second))
-		return exhausted(op, c, own.turn(now))
+		own.none = now.Add(max(after.Wait(g.use, least, now), time.Second))
+		return exhausted(n, c, own.turn(now))
 	}
-	own.left, own.until = granted-1, now.Add(grantLife)
+	own.left, own.until, own.queue = own.left+granted, now.Add(grantLife), 0
+	own.spend(n, now)
 	return nil
+}
+
+// spend takes what a call needs of the grant, if it is there.
+func (own *grant) spend(n need, now time.Time) bool {
+	if n.confirm && own.promised[n.server].After(now) {
+		delete(own.promised, n.server)
+		return true
+	}
+	if !now.Before(own.until) {
+		own.left = 0
+		clear(own.promised)
+	}
+	least := max(n.requests, 1)
+	if own.left < least {
+		return false
+	}
+	own.left -= least
+	if least > 1 {
+		own.promised[n.server] = now.Add(grantLife)
+	}
+	return true
 }
 
 // inform makes sure that the budget is known as well as can be without a call,
@@ -123,15 +148,16 @@ func (g *sweepGate) leave(ctx context.Context, c dcm.Credential, made int, said 
 	switch {
 	case said.Blocked > 0:
 		own.left, own.none = 0, now.Add(said.Blocked)
+		clear(own.promised)
 	case own.budget.Version > before && own.budget.Wait(g.use, 1, now) > 0:
 		// Others have used what was granted here.
 		own.left = 0
 	}
 }
 
-func unreadable(op string, err error) error {
+func unreadable(n need, err error) error {
 	return &dcm.ProviderError{
-		Kind: dcm.KindUnavailable, Op: op, Message: "whether there are requests left could not be read",
+		Kind: dcm.KindUnavailable, Op: n.op, Message: "whether there are requests left could not be read",
 		Err: fmt.Errorf("the credential's rate budget: %w", err),
 	}
 }

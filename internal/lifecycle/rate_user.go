@@ -14,12 +14,12 @@ func ForUsers(c Common, p dcm.Provider) dcm.Provider { return &limited{p, userGa
 
 type userGate struct{ Common }
 
-func (g userGate) enter(_ context.Context, op string, c dcm.Credential, n int) error {
-	if n == 0 {
+func (g userGate) enter(_ context.Context, c dcm.Credential, n need) error {
+	if n.requests == 0 {
 		return nil
 	}
-	if wait := c.Rate.Wait(dcm.RateRelease, n, g.Clock.Now()); wait > 0 {
-		return exhausted(op, c, wait)
+	if wait := c.Rate.Wait(dcm.RateRelease, n.requests, g.Clock.Now()); wait > 0 {
+		return exhausted(n, c, wait)
 	}
 	return nil
 }
@@ -40,7 +40,7 @@ func (l *Launcher) maySpend(c dcm.Credential) error {
 		return nil
 	}
 	wait = min(max(wait, time.Second), longestLimit)
-	e := dcm.Errorf(dcm.CodeRateLimited, "too many requests were made to %s, and nothing was created; try again in %s",
+	e := dcm.Errorf(dcm.CodeRateLimited, "%s is limiting our requests, and nothing was created; try again in %s",
 		c.Owner.Provider, inWords(wait))
 	e.RetryAfter = wait
 	return e
