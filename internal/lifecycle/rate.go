@@ -21,10 +21,10 @@ import (
 // gate lets requests through, or not.
 type gate interface {
 	// enter asks for the requests that a call needs. It returns a
-	// *dcm.ProviderError of KindRateLimited if they must wait.
-	enter(ctx context.Context, c dcm.Credential, n need) error
-	// leave is told how many requests were made, and what the last answer said.
-	leave(ctx context.Context, c dcm.Credential, made int, said dcm.RateLimit)
+	// *dcm.ProviderError of KindRateLimited if they must wait. Whoever is let
+	// through tells leave how many requests were made, and what the last answer
+	// said.
+	enter(ctx context.Context, c dcm.Credential, n need) (leave func(made int, said dcm.RateLimit), err error)
 }
 
 // need is what a call needs.
@@ -82,23 +82,27 @@ func (l *limited) SizeOptions(ctx context.Context, c dcm.Credential) ([]dcm.Size
 }
 
 // through makes a call, if the gate lets it.
-func through[T any](ctx context.Context, l *limited, c dcm.Credential, n need, call func(dcm.Credential) (T, error)) (T, error) {
+func through[T any](
+	ctx context.Context, l *limited, c dcm.Credential, n need, call func(dcm.Credential) (T, error),
+) (result T, err error) {
 	if c.Owner == (dcm.RateOwner{}) {
 		return call(c)
 	}
-	if err := l.gate.enter(ctx, c, n); err != nil {
-		var none T
-		return none, err
+	leave, err := l.gate.enter(ctx, c, n)
+	if err != nil {
+		return result, err
 	}
 	var said dcm.RateLimit
 	made := 0
 	c.Observe = func(s dcm.RateLimit) { said, made = s, made+1 }
-	v, err := call(c)
-	if wait, is := limitWait(err); is {
-		said.Blocked = wait
-	}
-	l.gate.leave(ctx, c, max(made, 1), said)
-	return v, err
+	// Also if the call panics: others may wait for what it finds out.
+	defer func() {
+		if wait, is := limitWait(err); is {
+			said.Blocked = wait
+		}
+		leave(max(made, 1), said)
+	}()
+	return call(c)
 }
 
 const (

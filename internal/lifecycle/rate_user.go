@@ -14,18 +14,13 @@ func ForUsers(c Common, p dcm.Provider) dcm.Provider { return &limited{p, userGa
 
 type userGate struct{ Common }
 
-func (g userGate) enter(_ context.Context, c dcm.Credential, n need) error {
-	if n.requests == 0 {
-		return nil
+func (g userGate) enter(ctx context.Context, c dcm.Credential, n need) (func(int, dcm.RateLimit), error) {
+	if n.requests > 0 {
+		if wait := c.Rate.Wait(dcm.RateRelease, n.requests, g.Clock.Now()); wait > 0 {
+			return nil, exhausted(n, c, wait)
+		}
 	}
-	if wait := c.Rate.Wait(dcm.RateRelease, n.requests, g.Clock.Now()); wait > 0 {
-		return exhausted(n, c, wait)
-	}
-	return nil
-}
-
-func (g userGate) leave(ctx context.Context, c dcm.Credential, _ int, said dcm.RateLimit) {
-	g.learn(ctx, c.Owner, c.Rate, said)
+	return func(_ int, said dcm.RateLimit) { g.learn(ctx, c.Owner, c.Rate, said) }, nil
 }
 
 // launchRequests are what a launch has to find: the order, and one more for the
