@@ -171,6 +171,11 @@ func describe(t testing.TB, dir string) string {
 			target, err := os.Readlink(p)
 			must(t, err)
 			line += " -> " + target
+			if s.Nlink > 1 && first[s.Ino] != "" {
+				line += " = " + first[s.Ino]
+			} else {
+				first[s.Ino] = name
+			}
 		case info.Mode().IsRegular():
 			if s.Nlink > 1 && first[s.Ino] != "" {
 				line += " = " + first[s.Ino]
@@ -234,4 +239,10 @@ func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
+}
+
+// write makes or changes a file in the workspace.
+func (w *world) write(t *testing.T, name string) {
+	t.Helper()
+	must(t, os.WriteFile(filepath.Join(w.workspace(), name), []byte(time.Now().String()), 0o644))
 }

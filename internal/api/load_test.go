@@ -2,7 +2,6 @@ package api_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -17,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/devcontainer-manager/devcontainer-manager/cloudinit"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/hetzner"
@@ -56,9 +54,8 @@ func loadOf(t *testing.T) loadSize {
 func TestLoad(t *testing.T) {
 	t.Parallel()
 	size := loadOf(t)
-	hardware := &paper{booted: map[dcm.VMID]string{}}
-	w := newWorldOn(t, hardware, map[string]string{"MAX_CONCURRENT_VMS": fmt.Sprint(size.vms)})
-	l := &load{world: w, size: size, hardware: hardware, times: map[string][]time.Duration{}, failed: map[string]int{}}
+	w := newWorld(t, map[string]string{"MAX_CONCURRENT_VMS": fmt.Sprint(size.vms)})
+	l := &load{world: w, size: size, times: map[string][]time.Duration{}, failed: map[string]int{}}
 	l.client.Transport = &http.Transport{MaxIdleConnsPerHost: size.posts}
 	l.phase("tenants", l.tenancy)
 	l.disturb()
@@ -88,47 +85,15 @@ func (l *load) phase(name string, do func()) {
 // load is a world under load.
 type load struct {
 	*world
-	size     loadSize
-	hardware *paper
-	client   http.Client
-	users    []caller // of tenant-0, tenant-1…
+	size   loadSize
+	client http.Client
+	users  []caller // of tenant-0, tenant-1…
 
 	mu       sync.Mutex
 	machines []*machine
 	times    map[string][]time.Duration
 	failed   map[string]int
 	ended    bool
-}
-
-// paper is hardware that only keeps what it was to boot with.
-type paper struct {
-	mu     sync.Mutex
-	booted map[dcm.VMID]string
-}
-
-func (p *paper) Boot(_ context.Context, s hetzner.ServerInfo) error {
-	var d cloudinit.Document
-	if err := json.Unmarshal([]byte(strings.TrimPrefix(s.UserData, cloudinit.Header)), &d); err != nil {
-		return err
-	}
-	for _, f := range d.WriteFiles {
-		var config dcm.AgentConfig
-		if strings.HasSuffix(f.Path, "/agent.json") && json.Unmarshal([]byte(f.Content), &config) == nil {
-			p.mu.Lock()
-			p.booted[config.VMID] = config.BootstrapToken
-			p.mu.Unlock()
-		}
-	}
-	return nil
-}
-
-func (*paper) Stop(context.Context, string) error { return nil }
-func (*paper) Status(string) string               { return "running" }
-
-func (p *paper) token(id dcm.VMID) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.booted[id]
 }
 
 // tenancy brings the tenants, each with a project of its own at the provider: one

@@ -75,14 +75,14 @@ func (x *stages) take() *theatre {
 
 func newTheatre(t *testing.T) *theatre {
 	t.Helper()
-	s := &theatre{world: &world{t: t}, pools: map[string]*pool{}, over: make(chan struct{})}
+	s := &theatre{world: &world{t: t, hardware: newPaper()}, pools: map[string]*pool{}, over: make(chan struct{})}
 	agent := filepath.Join(t.TempDir(), "agent")
 	if err := os.WriteFile(agent, []byte("#!/bin/sh\nexit 0\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	stack, err := local.Start(t.Context(), local.Options{
 		Template: "../../template.yaml", Functions: s.function, AgentBinary: agent, Dir: t.TempDir(), ManualSchedules: true,
-		DynamoDB: os.Getenv("DCM_TEST_DYNAMODB_ENDPOINT"),
+		DynamoDB: os.Getenv("DCM_TEST_DYNAMODB_ENDPOINT"), Machine: s.hardware,
 	})
 	if err != nil {
 		t.Fatal(err)

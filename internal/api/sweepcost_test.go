@@ -43,13 +43,12 @@ func TestSweepCostFollowsTheWork(t *testing.T) {
 // table of so many.
 func sweepCost(t *testing.T, due, size int) (map[string]map[string]int, time.Duration) {
 	t.Helper()
-	hardware := &paper{booted: map[dcm.VMID]string{}}
-	w := newWorldOn(t, hardware, map[string]string{"MAX_CONCURRENT_VMS": fmt.Sprint(due)})
+	w := newWorld(t, map[string]string{"MAX_CONCURRENT_VMS": fmt.Sprint(due)})
 	user := w.user("acme")
 	for range due {
 		m := &machine{caller: caller{w: w}, id: user.launch().ID, publicKey: newPublicKey(t)}
-		w.eventually("the boot of "+string(m.id), func() bool { return hardware.token(m.id) != "" })
-		m.bootToken = hardware.token(m.id)
+		w.eventually("the boot of "+string(m.id), func() bool { return w.hardware.token(m.id) != "" })
+		m.bootToken = w.hardware.token(m.id)
 		m.bootstrap()
 		m.beat(dcm.Heartbeat{State: dcm.AgentRunning, Runtime: "host"})
 	}

@@ -21,12 +21,11 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/httpapi"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local"
-	"github.com/devcontainer-manager/devcontainer-manager/internal/local/hetzner"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/issuer"
 )
 
-// world is the whole control plane over the stand-ins, with servers whose
-// agents end at once: the test plays the VMs.
+// world is the whole control plane over the stand-ins, with servers on paper:
+// the test plays the VMs.
 type world struct {
 	*local.Stack
 	t *testing.T
@@ -38,28 +37,24 @@ type world struct {
 	heard    func(c caller, method, path string, a answer)
 	// relays stand between one function and one service.
 	relays map[route]*relay
+	// hardware is what the servers are.
+	hardware *paper
 }
 
 func newWorld(t *testing.T, environment map[string]string, relays ...*relay) *world {
-	t.Helper()
-	return newWorldOn(t, nil, environment, relays...)
-}
-
-// newWorldOn is newWorld with hardware of the test's own.
-func newWorldOn(t *testing.T, hardware hetzner.Machine, environment map[string]string, relays ...*relay) *world {
 	t.Helper()
 	agent := filepath.Join(t.TempDir(), "agent")
 	if err := os.WriteFile(agent, []byte("#!/bin/sh\nexit 0\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, relays: map[route]*relay{}}
+	w := &world{t: t, relays: map[route]*relay{}, hardware: newPaper()}
 	for _, r := range relays {
 		w.relays[r.route] = r
 		r.start(w)
 	}
 	stack, err := local.Start(t.Context(), local.Options{
 		Template: "../../template.yaml", Functions: w.function, AgentBinary: agent,
-		Dir: t.TempDir(), ManualSchedules: true, Environment: environment, Machine: hardware,
+		Dir: t.TempDir(), ManualSchedules: true, Environment: environment, Machine: w.hardware,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -213,20 +208,9 @@ type machine struct {
 func (w *world) machine(id dcm.VMID) *machine {
 	w.t.Helper()
 	m := &machine{caller: caller{w: w}, id: id}
-	w.eventually("user-data of "+string(id), func() bool {
-		var config dcm.AgentConfig
-		found, _ := filepath.Glob(filepath.Join(w.Dir, "servers", "*", "*", "etc", "dcm", "agent.json"))
-		more, _ := filepath.Glob(filepath.Join(w.Dir, "servers", "*", "etc", "dcm", "agent.json"))
-		for _, path := range append(found, more...) {
-			raw, err := os.ReadFile(path)
-			if err == nil && json.Unmarshal(raw, &config) == nil && config.VMID == id {
-				m.bootToken = config.BootstrapToken
-				return true
-			}
-		}
-		return false
-	})
-	// Its own agent ends at once. Until then the provider says that it starts.
+	w.eventually("user-data of "+string(id), func() bool { return w.hardware.token(id) != "" })
+	m.bootToken = w.hardware.token(id)
+	// Until its agent has ended the provider says that it starts.
 	w.eventually("the end of the agent of "+string(id), func() bool {
 		for _, s := range w.State().Servers {
 			if s.Labels[dcm.LabelVM] == string(id) {

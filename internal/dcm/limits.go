@@ -33,6 +33,11 @@ const (
 	// StopGrace is how long a stopping VM that runs, but cannot back up, is
 	// kept past its stop, whether it calls or is silent.
 	StopGrace = 24 * time.Hour
+	// MovingStopGrace is the same for one whose backup is under way and moves:
+	// as long as a bucket keeps an unfinished upload.
+	MovingStopGrace = 48 * time.Hour
+	// MovingSilence is for how long such a VM may be silent past StopGrace.
+	MovingSilence = time.Hour
 	// ReleaseRetry is when a release that could not finish is tried again.
 	ReleaseRetry = time.Minute
 	// RefusedRetryMax is the most that lies between two tries to release a VM

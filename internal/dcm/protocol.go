@@ -92,6 +92,20 @@ type Heartbeat struct {
 	// Error is what is wrong now: clone_failed, restore_failed, build_failed
 	// (the default image is running instead), backup_failed.
 	Error *Problem `json:"error,omitempty"`
+	// Backup is the backup under way, nil for none.
+	Backup *BackupProgress `json:"backup,omitempty"`
+}
+
+// BackupProgress is how far a backup is. It says for how long nothing moved,
+// not when something did: the VM's clock may be wrong.
+type BackupProgress struct {
+	Bytes          int64 `json:"bytes"` // that storage has taken
+	StalledSeconds int   `json:"stalledSeconds"`
+}
+
+// Moves reports whether a backup gets on.
+func (p *BackupProgress) Moves() bool {
+	return p != nil && p.StalledSeconds >= 0 && p.StalledSeconds < int(HeartbeatLostAfter/time.Second)
 }
 
 // Codes in Heartbeat.Error and a VM's error.
