@@ -84,7 +84,9 @@ func (p *limitedCloud) GetVM(_ context.Context, c dcm.Credential, _ dcm.ServerRe
 	return nil, p.answer(c)
 }
 
-func (p *limitedCloud) DeleteVM(_ context.Context, c dcm.Credential, _ string) error { return p.answer(c) }
+func (p *limitedCloud) DeleteVM(_ context.Context, c dcm.Credential, _ string) error {
+	return p.answer(c)
+}
 
 type noMeter struct{}
 
