@@ -113,5 +113,20 @@ func mutants() []mutant {
 			"labels[LabelInstallation] == installation &&", "installation != \"\" &&",
 			apiTests, "TestANameThatIsTaken$",
 		},
+		{
+			"a launch asks first what is left of the provider's limit", "internal/lifecycle/plan.go",
+			"if err := l.maySpend(p.credential); err != nil {", "if err := l.maySpend(p.credential); err != nil && false {",
+			apiTests, "TestARefusedLaunchIsMadeLater$",
+		},
+		{
+			"an end takes more requests than a launch", "internal/dcm/rate.go",
+			"b.Interval * 4 / 3 }", "b.Interval * 2 }",
+			apiTests, "TestALastingStormStarvesNobody$",
+		},
+		{
+			"sweeps leave launches their share", "internal/dcm/rate.go",
+			"return b.Limit * 3 / 10", "return 0",
+			apiTests, "TestSweepsLeaveLaunchesTheirShare$",
+		},
 	}
 }

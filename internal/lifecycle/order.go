@@ -121,7 +121,7 @@ func outsideError(who string, err error) error {
 		return dcm.Errorf(dcm.CodeCapacityUnavailable, "the account at %s is at its limit", who).WithCause(err)
 	case dcm.KindRateLimited:
 		wait, _ := limitWait(err)
-		e := dcm.Errorf(dcm.CodeRateLimited, "too many requests were made to %s; try again in %s", who, inWords(wait)).WithCause(err)
+		e := dcm.Errorf(dcm.CodeRateLimited, "%s is limiting our requests; try again in %s", who, inWords(wait)).WithCause(err)
 		e.RetryAfter = wait
 		return e
 	case dcm.KindInvalid:

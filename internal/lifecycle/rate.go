@@ -20,11 +20,21 @@ import (
 
 // gate lets requests through, or not.
 type gate interface {
-	// enter asks for n requests. It returns a *dcm.ProviderError of
-	// KindRateLimited if they must wait.
-	enter(ctx context.Context, op string, c dcm.Credential, n int) error
-	// leave is told how many requests were made, and what the last answer said.
-	leave(ctx context.Context, c dcm.Credential, made int, said dcm.RateLimit)
+	// enter asks for the requests that a call needs. It returns a
+	// *dcm.ProviderError of KindRateLimited if they must wait. Whoever is let
+	// through tells leave how many requests were made, and what the last answer
+	// said.
+	enter(ctx context.Context, c dcm.Credential, n need) (leave func(made int, said dcm.RateLimit), err error)
+}
+
+// need is what a call needs.
+type need struct {
+	op       string
+	requests int
+	// server is whose deletion is asked for, and confirmed with a request of the
+	// same need: a deletion that can't be confirmed is to be done again.
+	server  string
+	confirm bool
 }
 
 // limited is a provider behind a gate. Credentials that are no account's yet
@@ -37,14 +47,14 @@ type limited struct {
 // CreateVM is one request. Whether there is one was asked before the intent was
 // written.
 func (l *limited) CreateVM(ctx context.Context, c dcm.Credential, r dcm.ServerRequest) (dcm.Server, error) {
-	return through(ctx, l, "create server", c, 0, func(c dcm.Credential) (dcm.Server, error) {
+	return through(ctx, l, c, need{op: "create server"}, func(c dcm.Credential) (dcm.Server, error) {
 		return l.Provider.CreateVM(ctx, c, r)
 	})
 }
 
-// DeleteVM asks for two requests: a deletion is confirmed, or was for nothing.
+// DeleteVM asks for two requests, of which one is kept for GetVM to confirm.
 func (l *limited) DeleteVM(ctx context.Context, c dcm.Credential, id string) error {
-	_, err := through(ctx, l, "delete server", c, 2, func(c dcm.Credential) (struct{}, error) {
+	_, err := through(ctx, l, c, need{op: "delete server", requests: 2, server: id}, func(c dcm.Credential) (struct{}, error) {
 		return struct{}{}, l.Provider.DeleteVM(ctx, c, id)
 	})
 	return err
@@ -52,43 +62,47 @@ func (l *limited) DeleteVM(ctx context.Context, c dcm.Credential, id string) err
 
 // GetVM is one request.
 func (l *limited) GetVM(ctx context.Context, c dcm.Credential, ref dcm.ServerRef) (*dcm.Server, error) {
-	return through(ctx, l, "get server", c, 1, func(c dcm.Credential) (*dcm.Server, error) {
+	return through(ctx, l, c, need{op: "get server", requests: 1, server: ref.ID, confirm: true}, func(c dcm.Credential) (*dcm.Server, error) {
 		return l.Provider.GetVM(ctx, c, ref)
 	})
 }
 
 // ListVMs is one request or more, which are counted afterwards.
 func (l *limited) ListVMs(ctx context.Context, c dcm.Credential, labels map[string]string) ([]dcm.Server, error) {
-	return through(ctx, l, "list servers", c, 1, func(c dcm.Credential) ([]dcm.Server, error) {
+	return through(ctx, l, c, need{op: "list servers", requests: 1}, func(c dcm.Credential) ([]dcm.Server, error) {
 		return l.Provider.ListVMs(ctx, c, labels)
 	})
 }
 
 // SizeOptions is part of a launch, as CreateVM.
 func (l *limited) SizeOptions(ctx context.Context, c dcm.Credential) ([]dcm.SizeOption, error) {
-	return through(ctx, l, "list server types", c, 0, func(c dcm.Credential) ([]dcm.SizeOption, error) {
+	return through(ctx, l, c, need{op: "list server types"}, func(c dcm.Credential) ([]dcm.SizeOption, error) {
 		return l.Provider.SizeOptions(ctx, c)
 	})
 }
 
-// through makes a call that needs n requests, if the gate lets it.
-func through[T any](ctx context.Context, l *limited, op string, c dcm.Credential, n int, call func(dcm.Credential) (T, error)) (T, error) {
+// through makes a call, if the gate lets it.
+func through[T any](
+	ctx context.Context, l *limited, c dcm.Credential, n need, call func(dcm.Credential) (T, error),
+) (result T, err error) {
 	if c.Owner == (dcm.RateOwner{}) {
 		return call(c)
 	}
-	if err := l.gate.enter(ctx, op, c, n); err != nil {
-		var none T
-		return none, err
+	leave, err := l.gate.enter(ctx, c, n)
+	if err != nil {
+		return result, err
 	}
 	var said dcm.RateLimit
 	made := 0
 	c.Observe = func(s dcm.RateLimit) { said, made = s, made+1 }
-	v, err := call(c)
-	if wait, is := limitWait(err); is {
-		said.Blocked = wait
-	}
-	l.gate.leave(ctx, c, max(made, 1), said)
-	return v, err
+	// Also if the call panics: others may wait for what it finds out.
+	defer func() {
+		if wait, is := limitWait(err); is {
+			said.Blocked = wait
+		}
+		leave(max(made, 1), said)
+	}()
+	return call(c)
 }
 
 const (
@@ -113,10 +127,10 @@ func limitWait(err error) (time.Duration, bool) {
 }
 
 // exhausted is a gate's refusal.
-func exhausted(op string, c dcm.Credential, wait time.Duration) error {
+func exhausted(n need, c dcm.Credential, wait time.Duration) error {
 	return &dcm.ProviderError{
-		Kind: dcm.KindRateLimited, Op: op, RetryAfter: max(wait, time.Second),
-		Message: fmt.Sprintf("too many requests were made to %s; its limit comes back by and by", c.Owner.Provider),
+		Kind: dcm.KindRateLimited, Op: n.op, RetryAfter: max(wait, time.Second),
+		Message: fmt.Sprintf("%s is limiting our requests", c.Owner.Provider),
 	}
 }
 

@@ -42,6 +42,14 @@ type grant struct {
 	budget dcm.RateBudget
 	left   int
 	until  time.Time
+	// promised are the servers whose deletion is still to be confirmed, with a
+	// request that was taken for it, and until when that is good.
+	promised map[string]time.Time
+	// learning is open while one call finds out the limit, of which nothing is
+	// known; silent says until when a provider that says nothing is believed to
+	// have none.
+	learning chan struct{}
+	silent   time.Time
 	// none says that nothing is granted before then, and queue how many
 	// requests of others wait for that already.
 	none  time.Time
@@ -55,41 +63,87 @@ func (g *sweepGate) of(c dcm.Credential) *grant {
 		clear(g.grants)
 	}
 	if g.grants[c.Owner] == nil {
-		g.grants[c.Owner] = &grant{}
+		g.grants[c.Owner] = &grant{promised: map[string]time.Time{}}
 	}
 	return g.grants[c.Owner]
 }
 
-func (g *sweepGate) enter(ctx context.Context, op string, c dcm.Credential, n int) error {
+func (g *sweepGate) enter(ctx context.Context, c dcm.Credential, n need) (func(int, dcm.RateLimit), error) {
 	own := g.of(c)
+	for {
+		learning, err := g.try(ctx, own, c, n)
+		if err != nil {
+			return nil, err
+		}
+		if learning == nil {
+			return func(made int, said dcm.RateLimit) { g.leave(ctx, own, c, made, said) }, nil
+		}
+		select {
+		case <-learning:
+		case <-ctx.Done():
+			return nil, unreadable(n, ctx.Err())
+		}
+	}
+}
+
+// try lets a call through or refuses it; or it returns what to wait for: another
+// call, whose answer says what the limit is.
+func (g *sweepGate) try(ctx context.Context, own *grant, c dcm.Credential, n need) (learning <-chan struct{}, err error) {
 	own.mu.Lock()
 	defer own.mu.Unlock()
-	n, now := max(n, 1), g.Clock.Now()
-	if own.left >= n && now.Before(own.until) {
-		own.left--
-		return nil
+	now := g.Clock.Now()
+	if own.spend(n, now) {
+		return nil, nil
 	}
 	if now.Before(own.none) {
-		return exhausted(op, c, own.turn(now))
+		return nil, exhausted(n, c, own.turn(now))
+	}
+	if own.learning != nil {
+		return own.learning, nil
 	}
 	if err := g.inform(ctx, own, c); err != nil {
-		return unreadable(op, err)
+		return nil, unreadable(n, err)
 	}
-	if !own.budget.Known() && own.budget.Wait(g.use, n, now) == 0 {
-		// Nobody knows the limit. The answer will say.
-		return nil
+	least := max(n.requests, 1)
+	if !own.budget.Known() && own.budget.Wait(g.use, least, now) == 0 {
+		if !now.Before(own.silent) {
+			own.learning = make(chan struct{})
+		}
+		return nil, nil
 	}
-	after, granted, err := g.bucket(c.Owner).Take(ctx, own.budget, dcm.RateTake{Use: g.use, Least: n, Most: max(n, grantMost), Now: now})
+	after, granted, err := g.bucket(c.Owner).Take(ctx, own.budget, dcm.RateTake{Use: g.use, Least: least, Most: grantMost, Now: now})
 	if err != nil {
-		return unreadable(op, err)
+		return nil, unreadable(n, err)
 	}
-	own.budget, own.queue = after, 0
+	own.budget = after
 	if granted == 0 {
-		own.left, own.none = 0, now.Add(max(own.budget.Wait(g.use, n, now), time.Second))
-		return exhausted(op, c, own.turn(now))
+		own.none = now.Add(max(after.Wait(g.use, least, now), time.Second))
+		return nil, exhausted(n, c, own.turn(now))
 	}
-	own.left, own.until = granted-1, now.Add(grantLife)
-	return nil
+	own.left, own.until, own.queue = own.left+granted, now.Add(grantLife), 0
+	own.spend(n, now)
+	return nil, nil
+}
+
+// spend takes what a call needs of the grant, if it is there.
+func (own *grant) spend(n need, now time.Time) bool {
+	if n.confirm && own.promised[n.server].After(now) {
+		delete(own.promised, n.server)
+		return true
+	}
+	if !now.Before(own.until) {
+		own.left = 0
+		clear(own.promised)
+	}
+	least := max(n.requests, 1)
+	if own.left < least {
+		return false
+	}
+	own.left -= least
+	if least > 1 {
+		own.promised[n.server] = now.Add(grantLife)
+	}
+	return true
 }
 
 // inform makes sure that the budget is known as well as can be without a call,
@@ -98,7 +152,7 @@ func (g *sweepGate) inform(ctx context.Context, own *grant, c dcm.Credential) (e
 	if c.Rate.Version > own.budget.Version {
 		own.budget = c.Rate
 	}
-	if own.budget.Version == 0 && !own.budget.Known() {
+	if own.budget.Version == 0 && !own.budget.Known() && !g.Clock.Now().Before(own.silent) {
 		own.budget, err = g.bucket(c.Owner).Read(ctx)
 	}
 	return err
@@ -112,26 +166,30 @@ func (own *grant) turn(now time.Time) time.Duration {
 	return min(wait, longestLimit)
 }
 
-func (g *sweepGate) leave(ctx context.Context, c dcm.Credential, made int, said dcm.RateLimit) {
-	own := g.of(c)
+func (g *sweepGate) leave(ctx context.Context, own *grant, c dcm.Credential, made int, said dcm.RateLimit) {
 	own.mu.Lock()
 	defer own.mu.Unlock()
 	now := g.Clock.Now()
 	own.left = max(0, own.left-(made-1))
+	if own.learning != nil {
+		close(own.learning)
+		own.learning, own.silent = nil, now.Add(grantLife)
+	}
 	before := own.budget.Version
 	own.budget = g.learn(ctx, c.Owner, own.budget, said).Assume(said, now)
 	switch {
 	case said.Blocked > 0:
 		own.left, own.none = 0, now.Add(said.Blocked)
+		clear(own.promised)
 	case own.budget.Version > before && own.budget.Wait(g.use, 1, now) > 0:
 		// Others have used what was granted here.
 		own.left = 0
 	}
 }
 
-func unreadable(op string, err error) error {
+func unreadable(n need, err error) error {
 	return &dcm.ProviderError{
-		Kind: dcm.KindUnavailable, Op: op, Message: "whether there are requests left could not be read",
+		Kind: dcm.KindUnavailable, Op: n.op, Message: "whether there are requests left could not be read",
 		Err: fmt.Errorf("the credential's rate budget: %w", err),
 	}
 }

@@ -14,18 +14,13 @@ func ForUsers(c Common, p dcm.Provider) dcm.Provider { return &limited{p, userGa
 
 type userGate struct{ Common }
 
-func (g userGate) enter(_ context.Context, op string, c dcm.Credential, n int) error {
-	if n == 0 {
-		return nil
+func (g userGate) enter(ctx context.Context, c dcm.Credential, n need) (func(int, dcm.RateLimit), error) {
+	if n.requests > 0 {
+		if wait := c.Rate.Wait(dcm.RateRelease, n.requests, g.Clock.Now()); wait > 0 {
+			return nil, exhausted(n, c, wait)
+		}
 	}
-	if wait := c.Rate.Wait(dcm.RateRelease, n, g.Clock.Now()); wait > 0 {
-		return exhausted(op, c, wait)
-	}
-	return nil
-}
-
-func (g userGate) leave(ctx context.Context, c dcm.Credential, _ int, said dcm.RateLimit) {
-	g.learn(ctx, c.Owner, c.Rate, said)
+	return func(_ int, said dcm.RateLimit) { g.learn(ctx, c.Owner, c.Rate, said) }, nil
 }
 
 // launchRequests are what a launch has to find: the order, and one more for the
@@ -40,7 +35,7 @@ func (l *Launcher) maySpend(c dcm.Credential) error {
 		return nil
 	}
 	wait = min(max(wait, time.Second), longestLimit)
-	e := dcm.Errorf(dcm.CodeRateLimited, "too many requests were made to %s, and nothing was created; try again in %s",
+	e := dcm.Errorf(dcm.CodeRateLimited, "%s is limiting our requests, and nothing was created; try again in %s",
 		c.Owner.Provider, inWords(wait))
 	e.RetryAfter = wait
 	return e

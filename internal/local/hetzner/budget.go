@@ -24,6 +24,22 @@ func (b *budget) refill(now time.Time) {
 	b.at = now
 }
 
+// SetRequestLimit gives a project that has been called, or with "" every one and
+// those to come, this many requests an hour, of which so many are left now.
+func (s *Server) SetRequestLimit(project string, perHour, left int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if project == "" {
+		s.hourly = perHour
+	}
+	for name, p := range s.projects {
+		if project != "" && name != project {
+			continue
+		}
+		p.budget = budget{limit: perHour, left: float64(left), at: s.clock.Now()}
+	}
+}
+
 // take uses one request, if there is one left, and says how many are.
 func (b *budget) take(now time.Time, h http.Header) bool {
 	b.refill(now)
