@@ -68,8 +68,6 @@ func TestTheControlPlaneIsAwayForAnHour(t *testing.T) {
 		t.Error("something got through")
 	}
 	work := describe(t, w.workspace())
-	// The third backup has given up before anybody answers.
-	w.await(t, func(*agenttest.View) bool { return strings.Count(w.log.String(), "the backup failed") >= 3 })
 	w.plane.Heal()
 	w.advance(t, 63*time.Minute)
 	w.await(t, func(v *agenttest.View) bool {
