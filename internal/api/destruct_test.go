@@ -82,10 +82,16 @@ func TestSelfDestructIsForWhoAgreed(t *testing.T) {
 		w := newWorld(t, nil)
 		w.bringAlong()
 		user := w.user("acme")
-		vm := user.launch()
+		m, saved := w.running(user)
+		m.backup(0, []byte("work"))
+		m.cleanup(1).expect(t, 202)
+		fresh := user.launch()
+		resumed := decode[api.CreatedVM](t, user.call("POST", "/vms", w.resumeBody(saved.WorkspaceID)).expect(t, 201))
 		user.call("POST", "/tenant/providers", w.agreed()).expect(t, 201)
-		if got := w.machine(vm.ID).bootstrap().SelfDestruct; got != nil {
-			t.Errorf("it has %+v", got)
+		for _, id := range []dcm.VMID{fresh.ID, resumed.ID} {
+			if got := w.machine(id).bootstrap().SelfDestruct; got != nil {
+				t.Errorf("it has %+v", got)
+			}
 		}
 	})
 	t.Run("at one decryption more than others, and in the log once", func(t *testing.T) {
