@@ -71,7 +71,7 @@ func (d *disk) fill(t *testing.T, path string) {
 // start runs the agent's binary on the disk.
 func (d *disk) start(t *testing.T) *process {
 	t.Helper()
-	built = true
+	built.Store(true)
 	path, err := binary()
 	must(t, err)
 	w := d.world

@@ -23,7 +23,7 @@ type killable struct {
 
 func (k *killable) start(t *testing.T, w *world) *process {
 	t.Helper()
-	built = true
+	built.Store(true)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.p = w.start(t)
@@ -91,7 +91,7 @@ exec %[2]s "$@"
 `, marks, real)
 	must(t, os.WriteFile(filepath.Join(bin, "git"), []byte(script), 0o755))
 	k := &killable{}
-	built = true
+	built.Store(true)
 	path, err := binary()
 	must(t, err)
 	start := func() *process {
