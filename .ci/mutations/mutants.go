@@ -14,8 +14,8 @@ func mutants() []mutant {
 		{
 			"a sweep reads before it acts", "internal/lifecycle/overdue.go",
 			// Without reading, all it knows is when the index said it was due.
-			"if vm.DueAt.IsZero() || vm.DueAt.After(o.Clock.Now()) {",
-			"if listed := due.DueAt.Add(-dcm.HeartbeatLostAfter); vm.LastSeenAt != nil {\n\t\tvm.LastSeenAt = &listed\n\t}\n\tif vm.DueAt.IsZero() {",
+			"switch {\n\tcase dcm.ErrorCode(err) == dcm.CodeNotFound:\n\t\treturn nil, accounts, nil\n\tcase err != nil:\n\t\treturn nil, accounts, fmt.Errorf(\"read %s: %w\", due.VM, err)\n\tcase vm.DueAt.IsZero() || vm.DueAt.After(o.Clock.Now()):",
+			"if listed := due.DueAt.Add(-dcm.HeartbeatLostAfter); vm.LastSeenAt != nil {\n\t\tvm.LastSeenAt = &listed\n\t}\n\tswitch {\n\tcase dcm.ErrorCode(err) == dcm.CodeNotFound:\n\t\treturn nil, accounts, nil\n\tcase err != nil:\n\t\treturn nil, accounts, fmt.Errorf(\"read %s: %w\", due.VM, err)\n\tcase vm.DueAt.IsZero():",
 			apiTests, "TestAHeartbeatBeforeTheSweepReads$",
 		},
 		{
@@ -65,7 +65,7 @@ func mutants() []mutant {
 		},
 		{
 			"no heartbeat moves a hard deadline", "internal/lifecycle/heartbeat.go",
-			"due := earliest(now.Add(dcm.HeartbeatLostAfter), hardDeadline(vm))\n\tchange", "due := now.Add(dcm.HeartbeatLostAfter)\n\tchange",
+			"due := earliest(now.Add(dcm.HeartbeatLostAfter), hardDeadline(vm))\n\tif", "due := now.Add(dcm.HeartbeatLostAfter)\n\tif",
 			apiTests, "TestDeadlines$",
 		},
 		{
