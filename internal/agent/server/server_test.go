@@ -93,11 +93,13 @@ func TestDelete(t *testing.T) {
 	t.Run("failures are said, and no token is", func(t *testing.T) {
 		t.Parallel()
 		for name, answer := range map[string]http.HandlerFunc{
-			"revoked":    func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401); fmt.Fprint(w, token) },
-			"broken":     func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
-			"no list":    func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") },
-			"a redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound) },
-			"nobody":     func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+			"revoked": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401); fmt.Fprint(w, token) },
+			"broken":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
+			"no list": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") },
+			"a redirect": func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
+			},
+			"nobody": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		} {
 			s := httptest.NewServer(answer)
 			own := own
