@@ -36,16 +36,13 @@ type loadSize struct {
 	faults float64
 }
 
-// loadOf is a size for make test, or what DCM_LOAD asks for: tenants, VMs at
-// once, VMs, minutes.
+// loadOf is what DCM_LOAD asks for: tenants, VMs at once, VMs, minutes. Without
+// it there is no load: make load is a check of its own.
 func loadOf(t *testing.T) loadSize {
 	t.Helper()
-	size := loadSize{tenants: 4, posts: 24, vms: 40, rounds: 3, workers: 4, faults: 0.02}
-	if text := os.Getenv("DCM_LOAD"); text != "" {
-		size.workers = 16
-		if _, err := fmt.Sscanf(text, "%d,%d,%d,%d", &size.tenants, &size.posts, &size.vms, &size.rounds); err != nil {
-			t.Fatalf("DCM_LOAD=%q: %v", text, err)
-		}
+	size := loadSize{workers: 16, faults: 0.02}
+	if _, err := fmt.Sscanf(os.Getenv("DCM_LOAD"), "%d,%d,%d,%d", &size.tenants, &size.posts, &size.vms, &size.rounds); err != nil {
+		t.Skipf("DCM_LOAD=%q: %v; make load sets it", os.Getenv("DCM_LOAD"), err)
 	}
 	return size
 }
