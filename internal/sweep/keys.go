@@ -104,35 +104,30 @@ func (q *queue[T]) run(ctx context.Context) error {
 	return nil
 }
 
-// shard reads pages until one brings nothing that this run has not seen: an
-// item may still be listed after it was handled, as the index lags behind.
 func (q *queue[T]) shard(ctx context.Context, shard int, until time.Time) error {
-	seen := map[T]bool{}
-	for {
-		due, err := q.list(ctx, shard, until, pageSize)
-		if err != nil {
-			return fmt.Errorf("list what is due: %w", err)
+	return pages(pageSize,
+		func(limit int) ([]T, error) { return q.list(ctx, shard, until, limit) },
+		func(item T) T { return item },
+		func(fresh []T) bool { return q.page(ctx, until, fresh) })
+}
+
+// page handles items one after the other, and reports whether there was time for
+// all.
+func (q *queue[T]) page(ctx context.Context, until time.Time, fresh []T) bool {
+	for _, item := range fresh {
+		if !timeLeft(ctx, spareTime) {
+			return false
 		}
-		fresh := 0
-		for _, item := range due {
-			if seen[item] || !timeLeft(ctx, spareTime) {
-				continue
-			}
-			seen[item] = true
-			fresh++
-			_, at := q.item(item)
-			*q.oldest = max(*q.oldest, age(until, at))
-			q.report.Due++
-			if q.one(ctx, item) {
-				q.report.Done++
-			} else {
-				q.report.Failed++
-			}
-		}
-		if fresh == 0 || len(due) < pageSize {
-			return nil
+		_, at := q.item(item)
+		*q.oldest = max(*q.oldest, age(until, at))
+		q.report.Due++
+		if q.one(ctx, item) {
+			q.report.Done++
+		} else {
+			q.report.Failed++
 		}
 	}
+	return true
 }
 
 // one handles an item and reports whether it worked. What it notes of a failure

@@ -11,8 +11,6 @@ import (
 )
 
 const (
-	// pageSize is how many due items are read at once.
-	pageSize = 100
 	// vmsAtOnce is how many VMs are handled side by side.
 	vmsAtOnce = 8
 	// vmTime is how long one VM may take, so that one that hangs leaves the others
@@ -104,35 +102,14 @@ func count(m dcm.Meter, r Report) {
 	m.Count(dcm.MetricSweepSuccess, 1)
 }
 
-// shard reads pages until one brings nothing that this run has not seen: an
-// item may still be listed after it was handled, as the index lags behind. A dry
-// run moves nothing, so that its first page is all it sees: it is a longer one.
 func (r *vmRun) shard(ctx context.Context, shard int) error {
-	size := pageSize
-	if r.dry {
-		size = 10 * pageSize
-	}
-	seen := map[dcm.VMID]bool{}
-	for {
-		due, err := r.Store.DueVMs(ctx, shard, r.until, size)
-		if err != nil {
-			return fmt.Errorf("list due VMs: %w", err)
-		}
-		fresh := due[:0:0]
-		for _, item := range due {
-			if !seen[item.VM] {
-				seen[item.VM] = true
-				fresh = append(fresh, item)
-			}
-		}
-		if len(fresh) == 0 {
-			return nil
-		}
-		r.oldest = max(r.oldest, age(r.until, fresh[0].DueAt))
-		if !r.page(ctx, fresh) || len(due) < size {
-			return nil
-		}
-	}
+	return pages(sizeOf(r.dry),
+		func(limit int) ([]dcm.DueVM, error) { return r.Store.DueVMs(ctx, shard, r.until, limit) },
+		func(d dcm.DueVM) dcm.VMID { return d.VM },
+		func(fresh []dcm.DueVM) bool {
+			r.oldest = max(r.oldest, age(r.until, fresh[0].DueAt))
+			return r.page(ctx, fresh)
+		})
 }
 
 // page handles VMs side by side, and reports whether there was time for all.
