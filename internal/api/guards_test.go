@@ -38,14 +38,15 @@ func TestAHeartbeatBeforeTheSweepReads(t *testing.T) {
 	}
 }
 
-// TestAHeartbeatBeforeTheSweepStops: the same, after the sweep has read.
+// TestAHeartbeatBeforeTheSweepStops: the same, after the sweep has read. Its
+// first update takes the lease.
 func TestAHeartbeatBeforeTheSweepStops(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.runs("")
 	s.advance(dcm.HeartbeatLostAfter)
 	called := false
-	s.meanwhile("sweep-vms", outsideCall{"dynamodb", "UpdateItem", 1}, func() { called = s.agent.callBeat().status == 200 })
+	s.meanwhile("sweep-vms", outsideCall{"dynamodb", "UpdateItem", 2}, func() { called = s.agent.callBeat().status == 200 })
 	if a := s.run("sweep-vms"); a.status != 200 || !called {
 		t.Fatalf("%d %s, the VM called: %t", a.status, a.body, called)
 	}
