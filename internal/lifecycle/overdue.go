@@ -64,13 +64,12 @@ func (o *Overdue) Plan(ctx context.Context, due dcm.DueVM) (string, error) {
 // read reads a VM that is due, nil if it is not any more.
 func (o *Overdue) read(ctx context.Context, due dcm.DueVM) (*dcm.VM, dcm.TenantAccounts, error) {
 	vm, accounts, err := o.Store.Tenant(due.Tenant).VMWithAccounts(ctx, due.VM)
-	if dcm.ErrorCode(err) == dcm.CodeNotFound {
+	switch {
+	case dcm.ErrorCode(err) == dcm.CodeNotFound:
 		return nil, accounts, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nil, accounts, fmt.Errorf("read %s: %w", due.VM, err)
-	}
-	if vm.DueAt.IsZero() || vm.DueAt.After(o.Clock.Now()) {
+	case vm.DueAt.IsZero() || vm.DueAt.After(o.Clock.Now()):
 		return nil, accounts, nil
 	}
 	return &vm, accounts, nil

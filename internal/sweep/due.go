@@ -98,8 +98,10 @@ func (r *dueRun) all(ctx context.Context, list lister) error {
 		until  = r.clock.Now()
 		shards = make([]*shardOf, dcm.DueShards)
 	)
+	// Of what is due since the same moment, shards take turns at being the first.
+	turn := int(until.Unix() / 60)
 	for n := range shards {
-		shards[n] = &shardOf{number: n, seen: map[string]bool{}}
+		shards[n] = &shardOf{number: (turn + n) % dcm.DueShards, seen: map[string]bool{}}
 	}
 	for first := true; len(shards) > 0; first = false {
 		var fresh []item
