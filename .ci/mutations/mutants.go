@@ -24,6 +24,36 @@ func mutants() []mutant {
 			apiTests, "TestAHeartbeatBeforeTheSweepStops$",
 		},
 		{
+			"one run of a sweep at a time", "internal/store/lease.go",
+			"LessThanEqual(expression.Value(instantOf(now)))", "LessThanEqual(expression.Value(instantOf(now.Add(time.Hour))))",
+			"./internal/store", "TestStore",
+		},
+		{
+			"a lease is given back by who has it", "internal/store/lease.go",
+			"s.writeLease(ctx, name, equals(attrLeaseOwner, owner), e)", `s.writeLease(ctx, name, absent("nobody"), e)`,
+			"./internal/store", "TestStore",
+		},
+		{
+			"a panic in a sweep is an item's own", "internal/sweep/time.go",
+			"if p := recover(); p != nil {", "if p := any(nil); p != nil {",
+			apiTests, "TestAnItemThatPanicsInASweep$",
+		},
+		{
+			"a VM that hangs has a time of its own", "internal/sweep/vms.go",
+			"context.WithTimeout(ctx, vmTime)", "context.WithCancel(ctx)",
+			"./internal/sweep", "TestAVMThatHangsIsAlone$",
+		},
+		{
+			"a workspace that hangs has a share of the run", "internal/sweep/time.go",
+			"min(left, max(left/shareOfRun, leastShare))", "min(left, max(left, leastShare))",
+			"./internal/sweep", "TestAWorkspaceThatHangsIsAlone$",
+		},
+		{
+			"a misspelt dry run is no run", "internal/sweep/order.go",
+			`if name != "dryRun" {`, `if name == "" {`,
+			"./internal/sweep", "TestOrder$",
+		},
+		{
 			"a server is adopted only with our labels", "internal/lifecycle/order.go",
 			"case !p.intent.VM.OwnsServer(l.Installation, found.Labels):", "case false:",
 			apiTests, "TestANameThatIsTaken$",

@@ -48,4 +48,7 @@ const (
 	// MetricOldestDue is for how long the longest waiting item had been due when a
 	// run began.
 	MetricOldestDue Metric = "OldestDueSeconds"
+	// MetricSweepDue counts what was due when a run looked; of that,
+	// MetricSweepItems was done and MetricSweepFailed tried in vain.
+	MetricSweepDue Metric = "SweepItemsDue"
 )

@@ -229,6 +229,9 @@ func TestEverySweepHasItsAlarms(t *testing.T) {
 		for alarm, metric := range map[string]string{"Missing": "SweepSuccess", "Late": "OldestDueSeconds", "ItemsFail": "SweepItemsFailed"} {
 			_, rest, found := strings.Cut(text, "\n  "+strings.TrimSuffix(f.LogicalID, "Function")+alarm+":\n")
 			body, _, _ := strings.Cut(rest, "\n\n")
+			if absent := strings.Contains(body, "TreatMissingData: breaching\n"); absent != (alarm == "Missing") {
+				t.Errorf("%s%s: silence is an alarm: %t", f.Name, alarm, absent)
+			}
 			if !found || !strings.Contains(body, "MetricName: "+metric+"\n") || !strings.Contains(body, "Value: "+f.Name+"}") {
 				t.Errorf("%s has no alarm %s on its %s", f.Name, alarm, metric)
 			}
@@ -253,6 +256,11 @@ func TestAlarmsWatchWhatIsCounted(t *testing.T) {
 		watched++
 		if !strings.Contains(counted, `Metric = "`+name+`"`) {
 			t.Errorf("an alarm watches %s, which nothing counts", name)
+		}
+	}
+	for _, metric := range []string{"OrphanMinutes", "OrphanCapReached", "OrphansUnclear", "WorkLost", "BootstrapTheft", "BackupFailed", "AuditFailed"} {
+		if !strings.Contains(mustRead(t, "infra", "monitoring.yaml"), "MetricName: "+metric+"\n") {
+			t.Errorf("no alarm watches %s", metric)
 		}
 	}
 	if watched < 10 {

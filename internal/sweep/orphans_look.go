@@ -31,26 +31,51 @@ func (r *orphanRun) look(ctx context.Context) error {
 	r.holder(ctx, holder{}, &platform)
 	r.looked = append(r.looked, platform)
 	until := r.Clock.Now()
-	for shard := range dcm.DueShards {
+	// Each run begins with another shard, so that none is always the one that
+	// there is no time for; one that can't be listed is alone.
+	var failed error
+	first := int(until.Unix() / int64(orphansInterval/time.Second))
+	for n := range dcm.DueShards {
+		shard := (first + n) % dcm.DueShards
 		if err := r.shard(ctx, shard, until); err != nil {
-			return fmt.Errorf("sweep shard %d of the tenants' accounts: %w", shard, err)
+			failed = errors.Join(failed, fmt.Errorf("sweep shard %d of the tenants' accounts: %w", shard, err))
 		}
 	}
-	return nil
+	return failed
 }
 
+// shard reads pages until one brings nothing that this run has not seen. A dry
+// run settles nothing, so that only its first page is new: it is a longer one.
 func (r *orphanRun) shard(ctx context.Context, shard int, until time.Time) error {
-	return pages(sizeOf(r.dry),
-		func(limit int) ([]dcm.DueTenant, error) { return r.Store.DueReconciles(ctx, shard, until, limit) },
-		func(d dcm.DueTenant) dcm.TenantID { return d.Tenant },
-		func(fresh []dcm.DueTenant) bool {
-			if !timeLeft(ctx, spareTime) {
-				return false
+	size := pageSize
+	if r.dry {
+		size = maxPage
+	}
+	seen := map[dcm.TenantID]bool{}
+	for {
+		due, err := r.Store.DueReconciles(ctx, shard, until, size)
+		if err != nil {
+			return err
+		}
+		fresh := due[:0:0]
+		for _, d := range due {
+			if !seen[d.Tenant] {
+				seen[d.Tenant] = true
+				fresh = append(fresh, d)
 			}
+		}
+		if len(fresh) > 0 {
+			// Noted before there may be no time: what no run reaches is late.
 			r.oldest = max(r.oldest, age(until, fresh[0].DueAt))
-			r.tenants(ctx, fresh)
-			return true
-		})
+		}
+		if len(fresh) == 0 || !timeLeft(ctx, spareTime) {
+			return nil
+		}
+		r.tenants(ctx, fresh)
+		if len(due) < size {
+			return nil
+		}
+	}
 }
 
 // tenants looks through some tenants' accounts side by side. What there is no
@@ -237,9 +262,6 @@ func plainlyOwned(o dcm.Orphan, live records, servers map[owner]int) bool {
 // missing finds live VMs whose server none of the accounts lists that could be
 // listed. Their records are read, as many as one run may.
 func (r *orphanRun) missing(ctx context.Context, h holder, live records, served map[string]map[owner]int, l *lookedAt) error {
-	if len(served) == 0 {
-		return nil
-	}
 	var absent []owner
 	for who := range live {
 		if !slices.ContainsFunc(sets(served), func(s map[owner]int) bool { return s[who] > 0 }) {
@@ -247,6 +269,9 @@ func (r *orphanRun) missing(ctx context.Context, h holder, live records, served 
 		}
 	}
 	slices.SortFunc(absent, func(a, b owner) int { return strings.Compare(string(a.vm), string(b.vm)) })
+	if len(served) == 0 {
+		return nil
+	}
 	for _, who := range turnOf(absent, r.Clock.Now()) {
 		vm := live[who]
 		if vm == nil {
