@@ -152,14 +152,14 @@ func (f fixed) Now() time.Time { return time.Time(f) }
 // first. In as many minutes as there are shards, each is the first once.
 func TestShardsTakeTurns(t *testing.T) {
 	t.Parallel()
-	first := map[string]int{}
+	first := map[int]int{}
 	for minute := range dcm.DueShards {
 		s := newVMSweep(dcm.DueShards, func(context.Context, dcm.DueVM) error { return nil })
 		s.Clock = fixed(time.Now().Add(time.Duration(minute) * time.Minute))
 		if report, err := s.Run(t.Context(), sweep.Order{}); err != nil || report.Done != dcm.DueShards {
 			t.Errorf("%+v, %v", report, err)
 		}
-		first[s.handler.handled[0]]++
+		first[s.store.asked[0]]++
 	}
 	if len(first) != dcm.DueShards {
 		t.Errorf("the first were %v", first)
