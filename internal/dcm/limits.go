@@ -61,9 +61,10 @@ const (
 	SelfDestructAfter = 15 * time.Minute
 	// BootstrapTokenLife is how long the one secret in user-data works.
 	BootstrapTokenLife = 30 * time.Minute
-	// VMTokenLife is how long a VM token works. A heartbeat in its second
-	// half answers with a fresh one.
-	VMTokenLife = 12 * time.Hour
+	// VMTokenLife is how long a VM token works. A heartbeat in its second half
+	// answers with a fresh one, so that a VM which was cut off is let in again for
+	// as long as its record may wait for its last backup.
+	VMTokenLife = 2 * MovingStopGrace
 	// UploadURLLife and RestoreURLLife bound presigned URLs.
 	UploadURLLife  = time.Hour
 	RestoreURLLife = time.Hour
