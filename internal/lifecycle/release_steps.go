@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
@@ -45,24 +46,22 @@ func (r *Releaser) releaseServer(ctx context.Context, vm dcm.VM, accounts dcm.Te
 	return nil
 }
 
-// releaseDNS withdraws the VM's records. Where the answer that named them was
-// lost, they are found by their comment.
+// releaseDNS withdraws the VM's records: those whose ids it knows, and what else
+// carries its comment. That is records whose ids were in an answer that was lost,
+// and challenges for its certificate.
 func (r *Releaser) releaseDNS(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts, receipt *dcm.Receipt) error {
 	zone, err := r.Accounts.Zone(ctx, accounts, vm.DNS)
 	if err != nil {
 		return fmt.Errorf("open the DNS zone: %w", err)
 	}
-	ids := vm.DNS.RecordIDs
-	if len(ids) == 0 {
-		records, err := r.DNS.Find(ctx, zone, dcm.DNSComment(r.Installation, vm.TenantID, vm.ID), false)
-		if dcm.KindOf(err) == dcm.KindNotFound {
-			// The whole zone is gone, and every record with it.
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("look for the DNS records of %s: %w", vm.ID, err)
-		}
-		for _, record := range records {
+	ids := slices.Clone(vm.DNS.RecordIDs)
+	records, err := r.DNS.Find(ctx, zone, dcm.DNSComment(r.Installation, vm.TenantID, vm.ID), false)
+	// If it is not found, the whole zone is gone, and every record with it.
+	if err != nil && dcm.KindOf(err) != dcm.KindNotFound {
+		return fmt.Errorf("look for the DNS records of %s: %w", vm.ID, err)
+	}
+	for _, record := range records {
+		if !slices.Contains(ids, record.ID) {
 			ids = append(ids, record.ID)
 		}
 	}

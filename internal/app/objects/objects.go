@@ -31,6 +31,7 @@ func VmsBootstrap(a *app.App) (lambda.Handler, error) {
 		Settings: lifecycle.AgentSettings{
 			Runtime: a.Config.Runtime, DefaultImage: a.Config.DefaultImage,
 			HeartbeatInterval: a.Config.HeartbeatInterval, BackupInterval: a.Config.BackupInterval,
+			ACMEDirectories: a.Config.ACMEDirectories,
 		},
 	})), nil
 }
