@@ -107,6 +107,10 @@ func (k *Keeper) Keep(ctx context.Context) {
 		if err := p.Do(ctx, k.renew); err != nil {
 			return // ctx has ended
 		}
+		// Where the clock is far ahead every new certificate would be due at once.
+		if dcm.Sleep(ctx, k.patience(longestPause)) != nil {
+			return
+		}
 	}
 }
 
