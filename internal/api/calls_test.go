@@ -36,6 +36,7 @@ func testCallsPerOperation(t *testing.T, own bool) {
 	}
 	// Two warm-ups: what a cold start fetches once is not a call per request.
 	m, _ := w.running(user)
+	m.challenge(challengeValue("warm")).expect(t, 200)
 	m.call("POST", m.path("/cleanup"), dcm.Cleanup{Reason: dcm.StopUser}).expect(t, 202)
 
 	check := func(name string, dynamodb, kms, provider, dns int, f func()) {
@@ -62,7 +63,9 @@ func testCallsPerOperation(t *testing.T, own bool) {
 	w.advance(4 * time.Minute)
 	check("heartbeat that moves dueAt", 2, 0, 0, 0, func() { m.beat(dcm.Heartbeat{State: dcm.AgentRunning}) })
 	check("heartbeat after that", 1, 0, 0, 0, func() { m.beat(dcm.Heartbeat{State: dcm.AgentRunning}) })
-	check("cleanup", 3, 2, 2, 2, func() {
+	check("dns-challenge", 2, 0, 0, 2, func() { m.challenge(challengeValue("one")).expect(t, 200) })
+	check("dns-challenge that withdraws", 1, 0, 0, 2, func() { m.challenge("").expect(t, 200) })
+	check("cleanup", 3, 2, 2, 3, func() {
 		m.call("POST", m.path("/cleanup"), dcm.Cleanup{Reason: dcm.StopUser}).expect(t, 202)
 	})
 	if got := user.get(vm); got.Status != dcm.StatusStopped {
