@@ -240,3 +240,9 @@ func (s *syncBuffer) String() string {
 	defer s.mu.Unlock()
 	return s.b.String()
 }
+
+// write makes or changes a file in the workspace.
+func (w *world) write(t *testing.T, name string) {
+	t.Helper()
+	must(t, os.WriteFile(filepath.Join(w.workspace(), name), []byte(time.Now().String()), 0o644))
+}

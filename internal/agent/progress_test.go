@@ -84,7 +84,9 @@ func TestABackupTellsHowFarItIs(t *testing.T) {
 	told := newGate(t)
 	w.plane.Inject(agenttest.Fault{Route: "put", After: 2, Before: told.wait})
 	w.plane.Stop(dcm.StopUser, false)
-	w.await(t, func(v *agenttest.View) bool { return v.Last().Backup.Moves() && v.Last().Backup.Bytes == 2*w.plane.PartBytes })
+	w.await(t, func(v *agenttest.View) bool {
+		return v.Last().Backup.Moves() && v.Last().Backup.Bytes == 2*w.plane.PartBytes
+	})
 	told.open()
 	r.over()
 	if got := w.cleanup(t); got.Generation != 1 {

@@ -62,9 +62,8 @@ func (a *agent) saveNowAndThen(ctx context.Context) {
 	if interval <= 0 {
 		return
 	}
-	due := a.readyAt.Add(interval)
-	for until(ctx, a.clock, due, a.pace.poll, nil) {
-		due = a.clock.Now().Add(interval)
+	for last := a.readyAt; pass(ctx, a.clock, last, interval, a.pace.poll, nil); {
+		last = a.clock.Now()
 		if err := a.save(ctx); err != nil && ctx.Err() == nil {
 			a.log.Error("the backup failed", "error", err)
 			a.status.update(func(s *status) { s.passing = problem(dcm.ProblemBackupFailed, err.Error()) })

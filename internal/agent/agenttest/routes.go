@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
@@ -29,6 +30,7 @@ func (p *Plane) handle(pattern, name string, h http.HandlerFunc) {
 		p.mu.Lock()
 		p.state.calls[name]++
 		fault := p.take(name)
+		w.Header().Set("Date", time.Now().Add(p.ahead).UTC().Format(http.TimeFormat))
 		p.mu.Unlock()
 		defer func() {
 			p.mu.Lock()

@@ -26,6 +26,9 @@ const maxAnswerBytes = 1 << 20
 // Client makes one call at a time, once: whether and when to repeat is its
 // caller's decision. Errors are *Problem where the control plane answered.
 type Client struct {
+	// Heard, if set, is told the time that each answer names.
+	Heard func(time.Time)
+
 	base  string
 	http  *http.Client
 	agent string
@@ -106,6 +109,9 @@ func (c *Client) post(ctx context.Context, path string, body, answer any) error 
 		return &unreachable{path: path, err: err}
 	}
 	defer response.Body.Close()
+	if at, err := http.ParseTime(response.Header.Get("Date")); err == nil && c.Heard != nil {
+		c.Heard(at)
+	}
 	b, err := io.ReadAll(io.LimitReader(response.Body, maxAnswerBytes))
 	if err != nil {
 		return &unreachable{path: path, err: err}
