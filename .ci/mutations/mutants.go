@@ -14,14 +14,44 @@ func mutants() []mutant {
 		{
 			"a sweep reads before it acts", "internal/lifecycle/overdue.go",
 			// Without reading, all it knows is when the index said it was due.
-			"if vm.DueAt.IsZero() || vm.DueAt.After(o.Clock.Now()) {",
-			"if listed := due.DueAt.Add(-dcm.HeartbeatLostAfter); vm.LastSeenAt != nil {\n\t\tvm.LastSeenAt = &listed\n\t}\n\tif vm.DueAt.IsZero() {",
+			"switch {\n\tcase dcm.ErrorCode(err) == dcm.CodeNotFound:\n\t\treturn nil, accounts, nil\n\tcase err != nil:\n\t\treturn nil, accounts, fmt.Errorf(\"read %s: %w\", due.VM, err)\n\tcase vm.DueAt.IsZero() || vm.DueAt.After(o.Clock.Now()):",
+			"if listed := due.DueAt.Add(-dcm.HeartbeatLostAfter); vm.LastSeenAt != nil {\n\t\tvm.LastSeenAt = &listed\n\t}\n\tswitch {\n\tcase dcm.ErrorCode(err) == dcm.CodeNotFound:\n\t\treturn nil, accounts, nil\n\tcase err != nil:\n\t\treturn nil, accounts, fmt.Errorf(\"read %s: %w\", due.VM, err)\n\tcase vm.DueAt.IsZero():",
 			apiTests, "TestAHeartbeatBeforeTheSweepReads$",
 		},
 		{
 			"a sweep stops only what nobody touched", "internal/lifecycle/overdue.go",
 			"From: []dcm.Status{vm.Status}, IfDueAt: &vm.DueAt,\n\t\tStatus: &status", "From: []dcm.Status{vm.Status},\n\t\tStatus: &status",
 			apiTests, "TestAHeartbeatBeforeTheSweepStops$",
+		},
+		{
+			"one run of a sweep at a time", "internal/store/lease.go",
+			"LessThanEqual(expression.Value(instantOf(now)))", "LessThanEqual(expression.Value(instantOf(now.Add(time.Hour))))",
+			"./internal/store", "TestStore",
+		},
+		{
+			"a lease is given back by who has it", "internal/store/lease.go",
+			"s.writeLease(ctx, name, equals(attrLeaseOwner, owner), e)", `s.writeLease(ctx, name, absent("nobody"), e)`,
+			"./internal/store", "TestStore",
+		},
+		{
+			"a panic in a sweep is an item's own", "internal/sweep/time.go",
+			"if p := recover(); p != nil {", "if p := any(nil); p != nil {",
+			apiTests, "TestAnItemThatPanicsInASweep$",
+		},
+		{
+			"a VM that hangs has a time of its own", "internal/sweep/vms.go",
+			"context.WithTimeout(ctx, vmTime)", "context.WithCancel(ctx)",
+			"./internal/sweep", "TestAVMThatHangsIsAlone$",
+		},
+		{
+			"a workspace that hangs has a share of the run", "internal/sweep/time.go",
+			"min(left, max(left/shareOfRun, leastShare))", "min(left, max(left, leastShare))",
+			"./internal/sweep", "TestAWorkspaceThatHangsIsAlone$",
+		},
+		{
+			"a misspelt dry run is no run", "internal/sweep/order.go",
+			`if name != "dryRun" {`, `if name == "" {`,
+			"./internal/sweep", "TestOrder$",
 		},
 		{
 			"a server is adopted only with our labels", "internal/lifecycle/order.go",
@@ -80,7 +110,7 @@ func mutants() []mutant {
 		},
 		{
 			"no heartbeat moves a hard deadline", "internal/lifecycle/heartbeat.go",
-			"due := earliest(now.Add(dcm.HeartbeatLostAfter), hardDeadline(vm))\n\tchange", "due := now.Add(dcm.HeartbeatLostAfter)\n\tchange",
+			"due := earliest(now.Add(dcm.HeartbeatLostAfter), hardDeadline(vm))\n\tif", "due := now.Add(dcm.HeartbeatLostAfter)\n\tif",
 			apiTests, "TestDeadlines$",
 		},
 		{
@@ -127,6 +157,21 @@ func mutants() []mutant {
 			"only what carries this very installation's label is ours", "internal/dcm/vm.go",
 			"labels[LabelInstallation] == installation &&", "installation != \"\" &&",
 			apiTests, "TestANameThatIsTaken$",
+		},
+		{
+			"a launch asks first what is left of the provider's limit", "internal/lifecycle/plan.go",
+			"if err := l.maySpend(p.credential); err != nil {", "if err := l.maySpend(p.credential); err != nil && false {",
+			apiTests, "TestARefusedLaunchIsMadeLater$",
+		},
+		{
+			"an end takes more requests than a launch", "internal/dcm/rate.go",
+			"b.Interval * 4 / 3 }", "b.Interval * 2 }",
+			apiTests, "TestALastingStormStarvesNobody$",
+		},
+		{
+			"sweeps leave launches their share", "internal/dcm/rate.go",
+			"return b.Limit * 3 / 10", "return 0",
+			apiTests, "TestSweepsLeaveLaunchesTheirShare$",
 		},
 	}
 }

@@ -57,7 +57,7 @@ func (a *agent) beat(ctx context.Context) error {
 	}
 	if answer.Token != "" {
 		a.client.SetToken(dcm.NewSecret(answer.Token))
-		if err := a.store.change(func(s *state) { s.Answer.VMToken = answer.Token }); err != nil {
+		if err := a.store.keep(func(s *state) { s.Answer.VMToken = answer.Token }); err != nil {
 			a.log.Error("the fresh token can't be kept", "error", err)
 		}
 	}

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -29,10 +30,10 @@ func TestADryRunSaysAndDoesNothing(t *testing.T) {
 	before := string(w.dump())
 	want := map[string]map[string]string{
 		"sweep-vms": {
-			string(silent.ID):    "stop it, as heartbeat_lost; then keep it, so that it can save its work",
-			string(abandoned.ID): "stop it, as boot_timeout; then release it",
+			string(silent.ID):    "stop it, as heartbeat_lost; then keep it, so that it can save its work: its server is off, and may be started again",
+			string(abandoned.ID): "stop it, as boot_timeout; then release it: it never had any work",
 		},
-		"sweep-keys": {string(rotated): `carry on with its task "rotate", attempt 1`},
+		"sweep-keys": {string(rotated): `copy its backup to its newest key and storage, and put the copy in its place: attempt 1 of its task "rotate"`},
 	}
 	for name, items := range want {
 		calls := w.callsDuring(func() {
@@ -51,6 +52,15 @@ func TestADryRunSaysAndDoesNothing(t *testing.T) {
 				if changes(operation) && operation != "GetServer" && operation != "GetParameter" {
 					t.Errorf("%s calls %s %s", name, service, operation)
 				}
+			}
+		}
+	}
+	// Whoever misspells the wish for a dry run gets none, and no real one.
+	for name := range want {
+		for _, payload := range []any{map[string]any{"dry_run": true}, map[string]any{"dryRun": "true"}, []bool{true}, `"{\"dryRun\": true}"`} {
+			a := caller{w: w}.once("POST", "/_local/schedules/"+name, payload)
+			if a.status != 500 || !strings.Contains(string(a.body), "nothing was done") {
+				t.Errorf("%s with %v: %d %s", name, payload, a.status, a.body)
 			}
 		}
 	}

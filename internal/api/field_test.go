@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -98,14 +99,14 @@ func TestAnEmptyAddressIsNeverPublished(t *testing.T) {
 	for name, ip := range map[string]string{"empty": "", "unspecified": "0.0.0.0", "unspecified IPv6": "::", "not one": "pending"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			rewritten := 0
+			var rewritten atomic.Int32
 			w := newWorld(t, nil, &relay{route: route{"vms-create", "hetzner"}, around: func(next http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					from := httptest.NewRecorder()
 					next.ServeHTTP(from, r)
 					body := address.ReplaceAll(from.Body.Bytes(), []byte(`${1}"`+ip+`"`))
 					if string(body) != from.Body.String() {
-						rewritten++
+						rewritten.Add(1)
 					}
 					from.Header().Del("Content-Length")
 					maps.Copy(w.Header(), from.Header())
@@ -115,7 +116,7 @@ func TestAnEmptyAddressIsNeverPublished(t *testing.T) {
 			}})
 			user := w.user("acme")
 			a := user.call("POST", "/vms", w.launchBody())
-			if rewritten == 0 {
+			if rewritten.Load() == 0 {
 				t.Fatal("no address was rewritten")
 			}
 			if records := w.State().DNSRecords; len(records) != 0 {

@@ -21,15 +21,15 @@ func newScene(t *testing.T) *scene {
 	return newTheatre(t).scene()
 }
 
-// TestAHeartbeatBeforeTheSweepReads: the list of what is due said that the VM
-// is silent. It was, and has called since.
-func TestAHeartbeatBeforeTheSweepReads(t *testing.T) {
-	t.Parallel()
+// heartbeatBefore has a silent VM call right before this call of the sweep, and
+// checks that it runs on.
+func heartbeatBefore(t *testing.T, at outsideCall) {
+	t.Helper()
 	s := newScene(t)
 	s.runs("")
 	s.advance(dcm.HeartbeatLostAfter)
 	called := false
-	s.meanwhile("sweep-vms", outsideCall{"dynamodb", "BatchGetItem", 1}, func() { called = s.agent.callBeat().status == 200 })
+	s.meanwhile("sweep-vms", at, func() { called = s.agent.callBeat().status == 200 })
 	if a := s.run("sweep-vms"); a.status != 200 || !called {
 		t.Fatalf("%d %s, the VM called: %t", a.status, a.body, called)
 	}
@@ -38,20 +38,18 @@ func TestAHeartbeatBeforeTheSweepReads(t *testing.T) {
 	}
 }
 
-// TestAHeartbeatBeforeTheSweepStops: the same, after the sweep has read.
+// TestAHeartbeatBeforeTheSweepReads: the list of what is due said that the VM
+// is silent. It was, and has called since.
+func TestAHeartbeatBeforeTheSweepReads(t *testing.T) {
+	t.Parallel()
+	heartbeatBefore(t, outsideCall{"dynamodb", "BatchGetItem", 1})
+}
+
+// TestAHeartbeatBeforeTheSweepStops: the same, after the sweep has read. Its
+// first update takes the lease, its second stops the VM.
 func TestAHeartbeatBeforeTheSweepStops(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	s.runs("")
-	s.advance(dcm.HeartbeatLostAfter)
-	called := false
-	s.meanwhile("sweep-vms", outsideCall{"dynamodb", "UpdateItem", 1}, func() { called = s.agent.callBeat().status == 200 })
-	if a := s.run("sweep-vms"); a.status != 200 || !called {
-		t.Fatalf("%d %s, the VM called: %t", a.status, a.body, called)
-	}
-	if vm := s.user.get(s.vm); vm.Status != dcm.StatusRunning {
-		t.Errorf("it is %s: %v", vm.Status, vm.Error)
-	}
+	heartbeatBefore(t, outsideCall{"dynamodb", "UpdateItem", 2})
 }
 
 // TestAServerThatIsSaidToBeGone: the provider does not know the server that is

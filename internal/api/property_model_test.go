@@ -183,7 +183,9 @@ func (m *model) get(x *modelTenant, s step) {
 	for _, method := range []string{"GET", "DELETE"} {
 		m.want(method+" of another tenant's VM", other.user.call(method, "/vms/"+string(vm.id)+"", nil), 404)
 	}
-	m.want("resuming another tenant's workspace", other.user.call("POST", "/vms", m.resumeBody(vm.workspace.id)), 404)
+	if vm.workspace.id != "" { // it may be gone
+		m.want("resuming another tenant's workspace", other.user.call("POST", "/vms", m.resumeBody(vm.workspace.id)), 404)
+	}
 	m.want("another VM's token", caller{m.world, vm.machine.token}.call("POST", "/vms/vm-abcdefghjk/heartbeat", dcm.Heartbeat{State: dcm.AgentRunning, Phase: dcm.PhaseReady}), 401)
 }
 

@@ -31,6 +31,8 @@ type world struct {
 	t *testing.T
 	// getenv is the environment of sweep-keys, for what looks behind the API.
 	getenv func(string) string
+	// getenvVMs is the one of sweep-vms.
+	getenvVMs func(string) string
 	// patience is how often a caller asks again after a failure of ours, and
 	// heard is told of every answer.
 	patience int
@@ -75,8 +77,11 @@ func newWorld(t *testing.T, environment map[string]string, relays ...*relay) *wo
 
 // function builds one of the functions.
 func (w *world) function(name string, getenv func(string) string, clock dcm.Clock, output io.Writer) (lambda.Handler, error) {
-	if name == "sweep-keys" {
+	switch name {
+	case "sweep-keys":
 		w.getenv = getenv
+	case "sweep-vms":
+		w.getenvVMs = getenv
 	}
 	return registry.Function(name, w.relayed(name, getenv), clock, output)
 }

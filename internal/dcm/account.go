@@ -24,6 +24,9 @@ func NewAccountID(random io.Reader) (AccountID, error) {
 // ProviderNames are the providers that the system has words for.
 var ProviderNames = []string{"hetzner", "scaleway", "ovh", "digitalocean"}
 
+// SelfDestructProvider is the only value of ProviderAccount.SelfDestruct but "".
+const SelfDestructProvider = "provider"
+
 // ProviderAccount is a tenant's own account at a provider.
 type ProviderAccount struct {
 	ID       AccountID
@@ -34,7 +37,10 @@ type ProviderAccount struct {
 	Region      string
 	SSHKeyID    string
 	ProjectID   string
-	AddedAt     time.Time
+	// SelfDestruct is SelfDestructProvider where the tenant has agreed that its
+	// VMs hold this token and end their own servers with it, "" where not.
+	SelfDestruct string
+	AddedAt      time.Time
 	// CheckedAt is when the token was last seen to work, Problem what was
 	// wrong with it since; nil if nothing.
 	CheckedAt time.Time

@@ -56,6 +56,9 @@ const (
 	// IdempotencyTTL is how long an Idempotency-Key answers the same VM.
 	IdempotencyTTL = 24 * time.Hour
 
+	// SelfDestructAfter is how long cleanup must have failed before a VM that may
+	// delete its own server does.
+	SelfDestructAfter = 15 * time.Minute
 	// BootstrapTokenLife is how long the one secret in user-data works.
 	BootstrapTokenLife = 30 * time.Minute
 	// VMTokenLife is how long a VM token works. A heartbeat in its second

@@ -38,12 +38,17 @@ const (
 	// MetricOrphansUnclear counts what carries our marks and does not say whose it
 	// is: nothing touches it.
 	MetricOrphansUnclear Metric = "OrphansUnclear"
-	MetricSweepItems     Metric = "SweepItems"
-	MetricSweepFailed    Metric = "SweepItemsFailed"
-	MetricSweepSuccess   Metric = "SweepSuccess"
+	// MetricProviderLimited counts answers of providers that too much was asked.
+	MetricProviderLimited Metric = "ProviderLimited"
+	MetricSweepItems      Metric = "SweepItems"
+	MetricSweepFailed     Metric = "SweepItemsFailed"
+	MetricSweepSuccess    Metric = "SweepSuccess"
 	// MetricSweepBusy counts runs that did nothing, as another was at work.
 	MetricSweepBusy Metric = "SweepBusy"
 	// MetricOldestDue is for how long the longest waiting item had been due when a
 	// run began.
 	MetricOldestDue Metric = "OldestDueSeconds"
+	// MetricSweepDue counts what was due when a run looked; of that,
+	// MetricSweepItems was done and MetricSweepFailed tried in vain.
+	MetricSweepDue Metric = "SweepItemsDue"
 )

@@ -46,6 +46,18 @@ type BootstrapAnswer struct {
 	// Generation is what this VM's backups must name as their base.
 	Generation int64    `json:"generation"`
 	Restore    *Restore `json:"restore"`
+	// SelfDestruct is there only where the VM's tenant has agreed to it for the
+	// account of its own that pays for this VM.
+	SelfDestruct *SelfDestruct `json:"selfDestruct,omitempty"`
+}
+
+// SelfDestruct lets a VM delete its own server, once cleanup has failed for
+// SelfDestructAfter. Token is the tenant's at the provider. APIURL is the
+// provider's; empty for the one that everybody knows.
+type SelfDestruct struct {
+	Provider string `json:"provider"`
+	APIURL   string `json:"apiUrl,omitempty"`
+	Token    string `json:"token"`
 }
 
 // Repository is what the VM works on. An empty branch is the default one.

@@ -47,7 +47,8 @@ const (
 // known is therefore an upper bound, which the provider's own answers correct.
 //
 // The sweeps have an allowance within it, of a launch's floor in size, that
-// refills half as fast and is full at AllowanceFullAt. It is what launches can't
+// has three of four requests that come back, as the end of a VM takes three and
+// a launch one, and is full at AllowanceFullAt. It is what launches can't
 // take from them, and what they can take from launches, however many of either
 // there are: neither starves the other.
 type RateBudget struct {
@@ -115,8 +116,9 @@ func (b RateBudget) floor(u RateUse) int {
 // allowance is how many requests the sweeps may make below their floor.
 func (b RateBudget) allowance() int { return min(max(b.Limit/10, leastAllowance), b.Limit) }
 
-// allowanceInterval gives the sweeps half of what comes back.
-func (b RateBudget) allowanceInterval() time.Duration { return 2 * b.Interval }
+// allowanceInterval gives the sweeps three quarters of what comes back: were it
+// less, more could be launched than can be ended.
+func (b RateBudget) allowanceInterval() time.Duration { return b.Interval * 4 / 3 }
 
 // allowed is how much of the allowance a use may take: what is known to cost
 // money comes before the search for what may.

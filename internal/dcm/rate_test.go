@@ -116,8 +116,8 @@ func TestRateNeverStarves(t *testing.T) {
 		if limit < 10 {
 			continue // a floor of launches' next to the whole limit: who is first is first
 		}
-		for _, use := range []dcm.RateUse{dcm.RateLaunch, dcm.RateOverdue} {
-			if taken[use] < back/4 {
+		for use, least := range map[dcm.RateUse]int{dcm.RateLaunch: back / 6, dcm.RateOverdue: back / 3} {
+			if taken[use] < least {
 				t.Errorf("limit %d: %s got %d of %d that came back", limit, use, taken[use], back)
 			}
 		}

@@ -130,6 +130,10 @@ type TenantStore interface {
 	PutTenant(ctx context.Context, c TenantChange) (Tenant, error)
 	// SetQuotas is the platform's. With dueAt set, a sweep looks at the tenant.
 	SetQuotas(ctx context.Context, q Quotas, defaults Quotas, at time.Time) (Tenant, error)
+	// KeepAccountsKey makes k the tenant's accounts key if it has none, or if it
+	// has the one that k replaces, and returns the one that it has then: of two
+	// that are made at once, both get the same.
+	KeepAccountsKey(ctx context.Context, k, replaces WrappedKey, at time.Time) (WrappedKey, error)
 	// PutProviderAccount adds or replaces the account for a.Provider, if the one
 	// there is still replaces ("" for none). With the id of the one it replaces
 	// it is another token of the same account, and the count of its VMs stays.

@@ -39,7 +39,7 @@ func (h *Heart) Beat(ctx context.Context, who dcm.TokenClaims, beat dcm.Heartbea
 		}
 		if err == nil {
 			h.count(ctx, vm, changed)
-			h.noteRestored(ctx, vm, changed, from)
+			h.noteBootstrap(ctx, vm, changed, from)
 		}
 		vm = changed
 	}
@@ -195,13 +195,17 @@ func (h *Heart) count(ctx context.Context, before, after dcm.VM) {
 	}
 }
 
-// noteRestored adds the bootstrap of a VM that restores to the audit log, with
-// its first heartbeat: the bootstrap itself may cost two calls, and needs both.
-func (h *Heart) noteRestored(ctx context.Context, before, after dcm.VM, from Origin) {
-	if before.LastSeenAt != nil || after.Restore == nil || after.BootstrappedAt == nil {
+// noteBootstrap adds a bootstrap that could not be noted itself to the audit
+// log, with the VM's first heartbeat: a bootstrap may cost two calls, and this
+// one needed both.
+func (h *Heart) noteBootstrap(ctx context.Context, before, after dcm.VM, from Origin) {
+	if before.LastSeenAt != nil || !notedLater(after) || after.BootstrappedAt == nil {
 		return
 	}
-	detail := fmt.Sprintf("to restore generation %d", after.Restore.Generation)
+	detail := ""
+	if after.Restore != nil {
+		detail = fmt.Sprintf("to restore generation %d", after.Restore.Generation)
+	}
 	e, err := h.event(resourceOf(after), dcm.ActorVM, "vms-bootstrap", from, detail)
 	e.At = *after.BootstrappedAt
 	h.note(ctx, after.TenantID, e, err)

@@ -120,7 +120,10 @@ func outsideError(who string, err error) error {
 	case dcm.KindQuota:
 		return dcm.Errorf(dcm.CodeCapacityUnavailable, "the account at %s is at its limit", who).WithCause(err)
 	case dcm.KindRateLimited:
-		return dcm.Errorf(dcm.CodeProviderUnavailable, "%s is limiting our requests; try again later", who).WithCause(err)
+		wait, _ := limitWait(err)
+		e := dcm.Errorf(dcm.CodeRateLimited, "%s is limiting our requests; try again in %s", who, inWords(wait)).WithCause(err)
+		e.RetryAfter = wait
+		return e
 	case dcm.KindInvalid:
 		return dcm.Errorf(dcm.CodeProviderUnavailable, "%s did not accept the request%s", who, reason(err)).WithCause(err)
 	default:

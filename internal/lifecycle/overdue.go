@@ -57,13 +57,13 @@ func (o *Overdue) Plan(ctx context.Context, due dcm.DueVM) (string, error) {
 		first = "stop it, as " + string(reason) + "; then "
 		vm.Status, vm.StopReason, vm.StoppingAt = dcm.StatusStopping, reason, &now
 	}
-	what, err := o.fate(ctx, *vm, accounts)
-	return first + string(what), err
+	f, err := o.fate(ctx, *vm, accounts)
+	return first + string(f.what) + ": " + f.why, err
 }
 
 // read reads a VM that is due, nil if it is not any more.
 func (o *Overdue) read(ctx context.Context, due dcm.DueVM) (*dcm.VM, dcm.TenantAccounts, error) {
-	vm, accounts, err := o.Store.Tenant(due.Tenant).VMWithAccounts(ctx, due.VM)
+	vm, accounts, err := o.Store.Tenant(due.Tenant).ReleaseContext(ctx, due.VM)
 	switch {
 	case dcm.ErrorCode(err) == dcm.CodeNotFound:
 		return nil, accounts, nil
@@ -132,58 +132,71 @@ func (o *Overdue) stop(ctx context.Context, vm dcm.VM, reason dcm.StopReason, p 
 	return stopped, nil
 }
 
-// fate is what becomes of a stopping VM now.
-type fate string
+// ending is what becomes of a stopping VM now.
+type ending string
 
 const (
-	fateKeep    fate = "keep it, so that it can save its work"
-	fateRelease fate = "release it"
-	fateLost    fate = "release it, though its last work could not be saved"
+	endingKeep    ending = "keep it, so that it can save its work"
+	endingRelease ending = "release it"
+	endingLost    ending = "release it, though its last work could not be saved"
 )
+
+// fate is a decision about a stopping VM, and why it is made, for people.
+type fate struct {
+	what ending
+	why  string
+}
 
 // fate decides whether a stopping VM may still save its work. Where it has none,
 // or can't any more, or has had its time, it is released.
 func (o *Overdue) fate(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) (fate, error) {
 	now := o.Clock.Now()
 	switch {
+	case vm.Force && mayRelease(vm):
+		return fate{endingRelease, "its work is saved, or was given up"}, nil
 	case mayRelease(vm):
-		return fateRelease, nil
+		return fate{endingRelease, "it never had any work"}, nil
 	case vm.RunningAt == nil && !now.Before(stoppedAt(vm).Add(dcm.HeartbeatLostAfter)):
 		// Had it been ready, it would have said so by now.
-		return fateRelease, nil
+		return fate{endingRelease, "it was never ready"}, nil
 	case now.Before(stoppedAt(vm).Add(dcm.StopGrace)):
 		return o.keep(ctx, vm, accounts)
 	default:
-		return fateLost, nil
+		return fate{endingLost, "it has had its time to save it"}, nil
 	}
 }
 
 // stopping does to a stopping VM what its fate is.
 func (o *Overdue) stopping(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) error {
-	what, err := o.fate(ctx, vm, accounts)
+	f, err := o.fate(ctx, vm, accounts)
 	if s := o.Releaser.steps(vm)[0]; err != nil && s.refused(err) {
 		_, err = o.Releaser.tokenRefused(ctx, vm, receiptOf(vm), s, err)
+	}
+	if _, limited := limitWait(err); limited {
+		return o.putOff(ctx, vm, o.again(err))
 	}
 	if err != nil {
 		return err
 	}
 	detail := "released: " + string(vm.StopReason)
-	switch what {
-	case fateKeep:
+	switch f.what {
+	case endingKeep:
 		return o.putOff(ctx, vm, earliest(o.Clock.Now().Add(dcm.HeartbeatLostAfter), stoppedAt(vm).Add(dcm.StopGrace)))
-	case fateLost:
+	case endingLost:
 		detail += "; its last work could not be saved"
 		vm = o.lost(ctx, vm)
-	case fateRelease:
+	case endingRelease:
 	}
 	event, err := o.event(resourceOf(vm), dcm.ActorSystem, sweepVMs, Origin{}, detail)
 	if err != nil {
 		return err
 	}
-	if _, err := o.Releaser.Release(ctx, vm, accounts, &event); err != nil && !errors.Is(err, ErrNotGone) {
-		return err
+	_, err = o.Releaser.Release(ctx, vm, accounts, &event)
+	if _, limited := limitWait(err); limited || errors.Is(err, ErrNotGone) {
+		// It has another time, and nothing is wrong.
+		return nil
 	}
-	return nil
+	return err
 }
 
 // stoppedAt is when a stopping VM began to stop.
@@ -201,26 +214,28 @@ func stoppedAt(vm dcm.VM) time.Time {
 func (o *Overdue) keep(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) (fate, error) {
 	silent := silentSince(vm, o.Clock.Now())
 	if silent <= dcm.HeartbeatLostAfter {
-		return fateKeep, nil
+		return fate{endingKeep, "it calls"}, nil
 	}
 	provider := o.Providers[vm.Provider]
 	if provider == nil {
-		return "", fmt.Errorf("provider %q has no adapter", vm.Provider)
+		return fate{}, fmt.Errorf("provider %q has no adapter", vm.Provider)
 	}
 	credential, err := o.Accounts.Credential(ctx, accounts, vm.Provider, vm.AccountID)
 	if err != nil {
-		return "", fmt.Errorf("open the credential for %s: %w", vm.Provider, err)
+		return fate{}, fmt.Errorf("open the credential for %s: %w", vm.Provider, err)
 	}
 	server, err := provider.GetVM(ctx, credential, dcm.ServerRef{ID: vm.ProviderID, Name: vm.ID.ServerName()})
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("ask for the server of %s: %w", vm.ID, err)
+		return fate{}, fmt.Errorf("ask for the server of %s: %w", vm.ID, err)
 	case server == nil:
-		return fateRelease, nil
+		return fate{endingRelease, "its server is gone"}, nil
 	case server.Off && silent >= dcm.SilentGrace:
-		return fateLost, nil
+		return fate{endingLost, "its server is off, for too long"}, nil
+	case server.Off:
+		return fate{endingKeep, "its server is off, and may be started again"}, nil
 	}
-	return fateKeep, nil
+	return fate{endingKeep, "it is silent, and its server runs"}, nil
 }
 
 // lost tells everybody, once, that work could not be saved, and lets the VM go.

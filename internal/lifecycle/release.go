@@ -48,10 +48,17 @@ func (r *Releaser) releaseLaunched(ctx context.Context, vm dcm.VM, accounts dcm.
 		case s.refused(err):
 			return r.tokenRefused(ctx, vm, receipt, s, err)
 		default:
-			return r.putOff(ctx, vm, receipt, r.Clock.Now().Add(dcm.ReleaseRetry), err)
+			return r.putOff(ctx, vm, receipt, r.again(err), err)
 		}
 	}
 	return r.finish(ctx, vm, receipt, event)
+}
+
+// again is when a release that failed is tried again: soon, but not before the
+// service that limits requests has time for it.
+func (c Common) again(err error) time.Time {
+	wait, _ := limitWait(err)
+	return c.Clock.Now().Add(max(dcm.ReleaseRetry, wait))
 }
 
 // step is a part of a release, and whose account it needs.

@@ -31,8 +31,13 @@ func (r *Releaser) releaseServer(ctx context.Context, vm dcm.VM, accounts dcm.Te
 		id = found.ID
 	}
 	receipt.ServerID = id
+	before := *receipt
 	r.ask(receipt)
 	if err := provider.DeleteVM(ctx, credential, id); err != nil {
+		if _, limited := limitWait(err); limited {
+			// Nothing was asked: there was no request left to ask it with.
+			*receipt = before
+		}
 		return fmt.Errorf("delete server %s: %w", id, err)
 	}
 	left, err := provider.GetVM(ctx, credential, dcm.ServerRef{ID: id})

@@ -1,9 +1,11 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -117,7 +119,24 @@ func otherDynamoDB(address string) (table string, h http.Handler, err error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("the address of DynamoDB: %w", err)
 	}
-	return tableName + "-" + strings.ToLower(rand.Text()), httputil.NewSingleHostReverseProxy(to), nil
+	proxy := httputil.NewSingleHostReverseProxy(to)
+	proxy.ModifyResponse = whole
+	return tableName + "-" + strings.ToLower(rand.Text()), proxy, nil
+}
+
+// whole passes an answer on once all of it is there. DynamoDB Local breaks one
+// off now and then: the proxy then answers 502, which is tried again as at AWS,
+// and not a success that can't be read.
+func whole(r *http.Response) error {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return fmt.Errorf("read DynamoDB's answer: %w", err)
+	}
+	if err := r.Body.Close(); err != nil {
+		return fmt.Errorf("read DynamoDB's answer: %w", err)
+	}
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return nil
 }
 
 // serve puts every stand-in behind the wire, on a port of its own.

@@ -91,6 +91,15 @@ func TestCalls(t *testing.T) {
 		})
 		costs("Accounts", "Query", func() error { _, err := acme.Accounts(ctx); return err })
 		costs("VMWithAccounts", "BatchGetItem", func() error { _, _, err := acme.VMWithAccounts(ctx, someVM); return err })
+		costs("ReleaseContext", "BatchGetItem", func() error { _, _, err := acme.ReleaseContext(ctx, someVM); return err })
+		limit := dcm.RateBudget{}.Assume(dcm.RateLimit{Limit: 100, Remaining: 100, Interval: time.Second}, now)
+		take := dcm.RateTake{Use: dcm.RateOverdue, Least: 1, Most: 20, Now: now}
+		costs("Take from a rate budget", "UpdateItem", func() error { _, _, err := s.PlatformRate("hetzner").Take(ctx, limit, take); return err })
+		costs("Read a rate budget", "GetItem", func() (err error) { limit, err = s.PlatformRate("hetzner").Read(ctx); return err })
+		cost("Learn no news of a rate budget", map[string]int{}, func() error {
+			_, err := s.PlatformRate("hetzner").Learn(ctx, limit, dcm.RateLimit{Limit: 100, Remaining: 90, Interval: time.Second}, now)
+			return err
+		})
 		costs("WorkspaceWithAccounts", "BatchGetItem", func() error {
 			_, _, err := acme.WorkspaceWithAccounts(ctx, someWorkspace)
 			return err
@@ -100,6 +109,10 @@ func TestCalls(t *testing.T) {
 		costs("Events", "Query", func() error { _, err := acme.Events(ctx, dcm.EventQuery{}); return err })
 		costs("AddEvent", "UpdateItem", func() error { return acme.AddEvent(ctx, someEvent("ev-bbbbbbbbbb")) })
 		costs("PutTenant", "UpdateItem", func() error { _, err := acme.PutTenant(ctx, dcm.TenantChange{At: now}); return err })
+		costs("KeepAccountsKey", "UpdateItem", func() error {
+			_, err := acme.KeepAccountsKey(ctx, dcm.WrappedKey("k"), nil, now)
+			return err
+		})
 		// An account of its own makes the tenant due, ahead of it.
 		cost("SetDNSAccount", map[string]int{"UpdateItem": 2}, func() error {
 			_, err := acme.SetDNSAccount(ctx, &dcm.DNSAccount{ID: someAccount}, now)

@@ -19,10 +19,7 @@ const maxDuePage = 1000
 
 // DueVMs is one query of the index "due".
 func (s *Store) DueVMs(ctx context.Context, shard int, until time.Time, limit int) ([]dcm.DueVM, error) {
-	return due(ctx, s, dueRange{what: dueVM, kind: kindVM, shard: shard, until: until, limit: limit},
-		func(t dcm.TenantID, id string, at time.Time) dcm.DueVM {
-			return dcm.DueVM{Tenant: t, VM: dcm.VMID(id), DueAt: at}
-		})
+	return due(ctx, s, dueRange{what: dueVM, kind: kindVM, shard: shard, until: until, limit: limit}, dueVMOf)
 }
 
 // DueWorkspaces is one query of the index "due".
@@ -35,18 +32,12 @@ func (s *Store) DueWorkspaces(ctx context.Context, shard int, until time.Time, l
 
 // DueTenants is one query of the index "due".
 func (s *Store) DueTenants(ctx context.Context, shard int, until time.Time, limit int) ([]dcm.DueTenant, error) {
-	return due(ctx, s, dueRange{what: dueTenant, kind: kindProfile, shard: shard, until: until, limit: limit},
-		func(t dcm.TenantID, _ string, at time.Time) dcm.DueTenant {
-			return dcm.DueTenant{Tenant: t, DueAt: at}
-		})
+	return due(ctx, s, dueRange{what: dueTenant, kind: kindProfile, shard: shard, until: until, limit: limit}, dueTenantOf)
 }
 
 // DueReconciles is one query of the index "due".
 func (s *Store) DueReconciles(ctx context.Context, shard int, until time.Time, limit int) ([]dcm.DueTenant, error) {
-	return due(ctx, s, dueRange{what: dueReconcile, kind: kindReconcile, shard: shard, until: until, limit: limit},
-		func(t dcm.TenantID, _ string, at time.Time) dcm.DueTenant {
-			return dcm.DueTenant{Tenant: t, DueAt: at}
-		})
+	return due(ctx, s, dueRange{what: dueReconcile, kind: kindReconcile, shard: shard, until: until, limit: limit}, dueTenantOf)
 }
 
 // DueOrphans is one query of the index "due".
@@ -67,9 +58,7 @@ func (s *Store) LiveVMs(ctx context.Context, shard int) ([]dcm.DueVM, error) {
 		if err != nil {
 			return nil, err
 		}
-		vms, err := dueItems(page.Items, r, func(t dcm.TenantID, id string, at time.Time) dcm.DueVM {
-			return dcm.DueVM{Tenant: t, VM: dcm.VMID(id), DueAt: at}
-		})
+		vms, err := dueItems(page.Items, r, dueVMOf)
 		if err != nil {
 			return nil, err
 		}
@@ -78,6 +67,14 @@ func (s *Store) LiveVMs(ctx context.Context, shard int) ([]dcm.DueVM, error) {
 			return all, nil
 		}
 	}
+}
+
+func dueVMOf(t dcm.TenantID, id string, at time.Time) dcm.DueVM {
+	return dcm.DueVM{Tenant: t, VM: dcm.VMID(id), DueAt: at}
+}
+
+func dueTenantOf(t dcm.TenantID, _ string, at time.Time) dcm.DueTenant {
+	return dcm.DueTenant{Tenant: t, DueAt: at}
 }
 
 // endOfTime is later than any due time, in epoch seconds.

@@ -38,6 +38,13 @@ func TestLostTenantAnswer(t *testing.T) {
 		losing(func() error { _, err := acme.SetQuotas(ctx, quotas, quotas, now); return err })
 		losing(func() error { return acme.SettleTenant(ctx, now, now.Add(1e9)) })
 		losing(func() error {
+			kept, err := acme.KeepAccountsKey(ctx, dcm.WrappedKey("k1"), nil, now)
+			if string(kept) != "k1" {
+				t.Errorf("kept %q", kept)
+			}
+			return err
+		})
+		losing(func() error {
 			return acme.PutProviderAccount(ctx, dcm.ProviderAccount{ID: someAccount, Provider: "hetzner"}, "")
 		})
 		losing(func() error {

@@ -57,6 +57,12 @@ type platformRateItem struct {
 	Rate *rateItem `dynamodbav:"rate,omitempty"`
 }
 
+// heldRate is a budget in the item that holds it, and whose account's it is.
+type heldRate struct {
+	ID   dcm.AccountID `dynamodbav:"id"`
+	Rate *rateItem     `dynamodbav:"rate"`
+}
+
 // rateBucket implements dcm.RateBucket on the item that holds the budget.
 type rateBucket struct {
 	*tenantStore
@@ -85,10 +91,7 @@ func (t *tenantStore) AccountRate(provider string, id dcm.AccountID) dcm.RateBuc
 
 // Read is one call, strongly consistent.
 func (r *rateBucket) Read(ctx context.Context) (dcm.RateBudget, error) {
-	var item struct {
-		ID   dcm.AccountID `dynamodbav:"id"`
-		Rate *rateItem     `dynamodbav:"rate"`
-	}
+	var item heldRate
 	if _, err := r.get(ctx, r.key, true, &item); err != nil {
 		return dcm.RateBudget{}, fmt.Errorf("read rate budget: %w", err)
 	}
@@ -158,10 +161,7 @@ func (r *rateBucket) swap(ctx context.Context, version int64, next dcm.RateBudge
 
 // current is the budget in an item that was not as it was known.
 func (r *rateBucket) current(raw map[string]types.AttributeValue) (dcm.RateBudget, error) {
-	var item struct {
-		ID   dcm.AccountID `dynamodbav:"id"`
-		Rate *rateItem     `dynamodbav:"rate"`
-	}
+	var item heldRate
 	if err := attributevalue.UnmarshalMap(raw, &item); err != nil {
 		return dcm.RateBudget{}, fmt.Errorf("decode: %w", err)
 	}

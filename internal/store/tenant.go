@@ -93,6 +93,27 @@ func (t *tenantStore) quotaUpdate(q dcm.Quotas, oldSpend int64, at time.Time) ex
 	return e.UpdateBuilder
 }
 
+// KeepAccountsKey is one conditional update.
+func (t *tenantStore) KeepAccountsKey(ctx context.Context, k, replaces dcm.WrappedKey, at time.Time) (dcm.WrappedKey, error) {
+	const doing = "keep accounts key"
+	if len(k) == 0 {
+		return nil, errors.New(doing + ": there is none")
+	}
+	free := absent(attrAccountsKey)
+	if len(replaces) > 0 {
+		free = free.Or(equals(attrAccountsKey, []byte(replaces)))
+	}
+	var e edit
+	e.found(profileWith(t.options.DefaultQuotas), instantOf(at))
+	e.set(attrAccountsKey, []byte(k))
+	raw, _, err := t.update(ctx, profileKey(t.id), &free, e.UpdateBuilder)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	kept, err := t.decodeTenant(doing, raw)
+	return kept.AccountsKey, err
+}
+
 // SetDNSAccount is one update; for an account of the tenant's own, a second one
 // comes before it, which makes the tenant due.
 func (t *tenantStore) SetDNSAccount(ctx context.Context, a *dcm.DNSAccount, at time.Time) (dcm.Tenant, error) {

@@ -2,7 +2,7 @@ package sweep
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -12,13 +12,14 @@ import (
 const (
 	// spareTime is what a run leaves of its own time: nothing is begun then.
 	spareTime = time.Minute
-	// putOffTime is what an item leaves of the run's time: enough to note that
-	// it was not done, or it would be the first again in the next run.
-	putOffTime = 20 * time.Second
 	// failuresOfOne is how many items of one tenant may fail in a run before
 	// its others are put off untried. A storage that answers nobody would
 	// otherwise hold up every tenant behind it.
 	failuresOfOne = 3
+	// shareOfRun is the part of a run's remaining time that one item may take
+	// while others wait: a quarter, and leastShare at least.
+	shareOfRun = 4
+	leastShare = 2 * time.Minute
 )
 
 // errNotTried puts off an item of a tenant whose others keep failing.
@@ -47,129 +48,52 @@ type Keys struct {
 }
 
 // Run handles every tenant and every workspace that is due now, as far as its
-// time allows. A dry run says what it would do, and does nothing. It returns an
-// error only if it could not list; items that failed are in the report.
+// time allows, one after the other: encryption takes a whole processor. An item
+// may take a share of the run while others wait, and a workspace, once they are
+// done, all that is left. A dry run says what it would do, and does nothing. It returns an error
+// only if it could not list; items that failed are in the report.
 func (s *Keys) Run(ctx context.Context, o Order) (Report, error) {
-	var (
-		report Report
-		oldest time.Duration
-	)
-	tenants := &queue[dcm.DueTenant]{
-		Keys: s, dry: o.DryRun, report: &report, oldest: &oldest, list: s.Store.DueTenants, handler: s.Tenants,
-		owner: func(d dcm.DueTenant) dcm.TenantID { return d.Tenant },
-		item:  func(d dcm.DueTenant) (string, time.Time) { return "", d.DueAt },
-	}
-	if err := tenants.run(ctx); err != nil {
-		return report, fmt.Errorf("sweep tenants: %w", err)
-	}
-	workspaces := &queue[dcm.DueWorkspace]{
-		Keys: s, dry: o.DryRun, report: &report, oldest: &oldest, list: s.Store.DueWorkspaces, handler: s.Workspaces,
-		owner: func(d dcm.DueWorkspace) dcm.TenantID { return d.Tenant },
-		item:  func(d dcm.DueWorkspace) (string, time.Time) { return string(d.Workspace), d.DueAt },
-	}
-	if err := workspaces.run(ctx); err != nil {
-		return report, fmt.Errorf("sweep workspaces: %w", err)
-	}
-	if !o.DryRun {
-		s.Meter.Lasted(dcm.MetricOldestDue, oldest)
-		count(s.Meter, report)
-	}
-	if report.Due > 0 {
-		s.Log.InfoContext(ctx, "swept keys", "due", report.Due, "done", report.Done, "failed", report.Failed, "dryRun", o.DryRun)
-	}
-	return report, nil
-}
-
-// queue is one kind of due item. Two items that are equal are the same one.
-type queue[T comparable] struct {
-	*Keys
-	dry     bool
-	report  *Report
-	oldest  *time.Duration
-	list    func(ctx context.Context, shard int, until time.Time, limit int) ([]T, error)
-	handler DueHandler[T]
-	owner   func(T) dcm.TenantID
-	item    func(T) (id string, dueAt time.Time)
-	failed  map[dcm.TenantID]int
-}
-
-func (q *queue[T]) run(ctx context.Context) error {
-	q.failed = map[dcm.TenantID]int{}
-	until := q.Clock.Now()
-	for shard := range dcm.DueShards {
-		if err := q.shard(ctx, shard, until); err != nil {
-			return fmt.Errorf("shard %d: %w", shard, err)
-		}
-	}
-	return nil
-}
-
-// shard reads pages until one brings nothing that this run has not seen: an
-// item may still be listed after it was handled, as the index lags behind.
-func (q *queue[T]) shard(ctx context.Context, shard int, until time.Time) error {
-	seen := map[T]bool{}
-	for {
-		due, err := q.list(ctx, shard, until, pageSize)
-		if err != nil {
-			return fmt.Errorf("list what is due: %w", err)
-		}
-		fresh := 0
-		for _, item := range due {
-			if seen[item] || !timeLeft(ctx, spareTime) {
-				continue
+	failures := map[dcm.TenantID]int{}
+	r := &dueRun{
+		name: "sweep-keys", clock: s.Clock, log: s.Log, meter: s.Meter, dry: o.DryRun, atOnce: 1, spare: spareTime,
+		limit: share,
+		mayTry: func(i item) error {
+			if failures[i.tenant] >= failuresOfOne {
+				return errNotTried
 			}
-			seen[item] = true
-			fresh++
-			_, at := q.item(item)
-			*q.oldest = max(*q.oldest, age(until, at))
-			q.report.Due++
-			if q.one(ctx, item) {
-				q.report.Done++
-			} else {
-				q.report.Failed++
-			}
-		}
-		if fresh == 0 || len(due) < pageSize {
 			return nil
-		}
+		},
+		failed: func(i item) { failures[i.tenant]++ },
 	}
+	err := r.all(ctx, s.tenants)
+	r.patient = true
+	err = errors.Join(err, r.all(ctx, s.workspaces))
+	r.mayTry = nil
+	r.again(ctx)
+	return r.end(ctx, err)
 }
 
-// one handles an item and reports whether it worked. What it notes of a failure
-// outlasts the run's own end.
-func (q *queue[T]) one(ctx context.Context, item T) bool {
-	if q.dry {
-		return q.plan(ctx, item)
+func (s *Keys) tenants(ctx context.Context, shard int, until time.Time, limit int) ([]item, error) {
+	due, err := s.Store.DueTenants(ctx, shard, until, limit)
+	items := make([]item, 0, len(due))
+	for _, d := range due {
+		items = append(items, itemOf(s.Tenants, d, item{kind: "profile", tenant: d.Tenant, dueAt: d.DueAt}))
 	}
-	owner := q.owner(item)
-	var err error = errNotTried
-	if q.failed[owner] < failuresOfOne {
-		work, cancel := withoutEnd(ctx)
-		err = guard(func() error { return q.handler.Handle(work, item) })
-		cancel()
-	}
-	if err == nil {
-		return true
-	}
-	q.failed[owner]++
-	q.Log.ErrorContext(ctx, "sweep item failed", "item", item, "tenant", owner, "error", err)
-	if err := guard(func() error { return q.handler.PutOff(context.WithoutCancel(ctx), item, err) }); err != nil {
-		q.Log.ErrorContext(ctx, "sweep item could not be put off", "item", item, "error", err)
-	}
-	return false
+	return items, err
 }
 
-func (q *queue[T]) plan(ctx context.Context, item T) bool {
-	would, owner := "", q.owner(item)
-	id, at := q.item(item)
-	err := guard(func() (err error) { would, err = q.handler.Plan(ctx, item); return err })
-	if err != nil {
-		q.Log.ErrorContext(ctx, "sweep item could not be looked at", "tenant", owner, "workspace", id, "error", err)
-		return false
+func (s *Keys) workspaces(ctx context.Context, shard int, until time.Time, limit int) ([]item, error) {
+	due, err := s.Store.DueWorkspaces(ctx, shard, until, limit)
+	items := make([]item, 0, len(due))
+	for _, d := range due {
+		items = append(items, itemOf(s.Workspaces, d, item{kind: "workspace", tenant: d.Tenant, id: string(d.Workspace), dueAt: d.DueAt}))
 	}
-	if would != "" {
-		q.Log.InfoContext(ctx, "would", "tenant", owner, "workspace", id, "would", would)
-		q.report.Planned = append(q.report.Planned, Planned{Tenant: owner, ID: id, DueAt: at, Would: would})
-	}
-	return true
+	return items, err
+}
+
+func itemOf[T any](h DueHandler[T], due T, i item) item {
+	i.handle = func(ctx context.Context) error { return h.Handle(ctx, due) }
+	i.putOff = func(ctx context.Context, cause error) error { return h.PutOff(ctx, due, cause) }
+	i.plan = func(ctx context.Context) (string, error) { return h.Plan(ctx, due) }
+	return i
 }

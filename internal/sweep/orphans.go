@@ -11,6 +11,10 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
+// deletionTime is how long one deletion may take, so that one that hangs leaves
+// the others their time.
+const deletionTime = 40 * time.Second
+
 // OrphanHandler judges, and deletes, what a look at an account has found. It
 // reads the record, and the thing itself, again before it does.
 type OrphanHandler interface {
@@ -204,7 +208,7 @@ func (r *orphanRun) act(ctx context.Context) {
 // one deals with a finding, and reports whether it counts towards the most that
 // a run may do: it does unless there turned out to be nothing to do.
 func (r *orphanRun) one(ctx context.Context, l *lookedAt, f finding) bool {
-	work, cancel := withoutEnd(ctx)
+	work, cancel := context.WithTimeout(ctx, deletionTime)
 	defer cancel()
 	did, counter := false, &r.report.Removed
 	err := guard(func() (err error) {

@@ -31,12 +31,17 @@ func (r *orphanRun) look(ctx context.Context) error {
 	r.holder(ctx, holder{}, &platform)
 	r.looked = append(r.looked, platform)
 	until := r.Clock.Now()
-	for shard := range dcm.DueShards {
+	// Each run begins with another shard, so that none is always the one that
+	// there is no time for; one that can't be listed is alone.
+	var failed error
+	first := int(until.Unix() / int64(orphansInterval/time.Second))
+	for n := range dcm.DueShards {
+		shard := (first + n) % dcm.DueShards
 		if err := r.shard(ctx, shard, until); err != nil {
-			return fmt.Errorf("sweep shard %d of the tenants' accounts: %w", shard, err)
+			failed = errors.Join(failed, fmt.Errorf("sweep shard %d of the tenants' accounts: %w", shard, err))
 		}
 	}
-	return nil
+	return failed
 }
 
 // shard reads pages until one brings nothing that this run has not seen. A dry
@@ -44,7 +49,7 @@ func (r *orphanRun) look(ctx context.Context) error {
 func (r *orphanRun) shard(ctx context.Context, shard int, until time.Time) error {
 	size := pageSize
 	if r.dry {
-		size = 10 * pageSize
+		size = maxPage
 	}
 	seen := map[dcm.TenantID]bool{}
 	for {
@@ -59,10 +64,13 @@ func (r *orphanRun) shard(ctx context.Context, shard int, until time.Time) error
 				fresh = append(fresh, d)
 			}
 		}
+		if len(fresh) > 0 {
+			// Noted before there may be no time: what no run reaches is late.
+			r.oldest = max(r.oldest, age(until, fresh[0].DueAt))
+		}
 		if len(fresh) == 0 || !timeLeft(ctx, spareTime) {
 			return nil
 		}
-		r.oldest = max(r.oldest, age(until, fresh[0].DueAt))
 		r.tenants(ctx, fresh)
 		if len(due) < size {
 			return nil

@@ -13,6 +13,12 @@ import (
 // end. It comes first: what is gone is not in any list, and only its note tells
 // of it. It counts towards nothing: the run that noted it has counted it.
 func (r *orphanRun) resume(ctx context.Context) {
+	if deadline, ok := ctx.Deadline(); ok {
+		// Those that hang leave two thirds of the run to what is new.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/3)
+		defer cancel()
+	}
 	until := r.Clock.Now()
 	for shard := range dcm.DueShards {
 		due, err := r.Store.DueOrphans(ctx, shard, until, pageSize)
@@ -32,7 +38,10 @@ func (r *orphanRun) resume(ctx context.Context) {
 func (r *orphanRun) resumeOne(ctx context.Context, d dcm.DueOrphan) {
 	store := r.Store.Tenant(d.Tenant)
 	var next time.Time
+	work, cancel := context.WithTimeout(ctx, deletionTime)
+	defer cancel()
 	err := guard(func() error {
+		ctx := work
 		noted, err := store.Orphan(ctx, d.Ref)
 		if err != nil {
 			return fmt.Errorf("read what was noted: %w", err)

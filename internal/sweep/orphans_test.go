@@ -2,7 +2,6 @@ package sweep_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -294,23 +293,5 @@ func TestRecordsReadAreBounded(t *testing.T) {
 	}
 	if _, err := e.sweep(25).Run(t.Context(), sweep.Order{}); err != nil || e.count("peek") != 1000 {
 		t.Errorf("%v, %d records read", err, e.count("peek"))
-	}
-}
-
-func TestOrder(t *testing.T) {
-	t.Parallel()
-	for payload, want := range map[string]bool{
-		`{}`: false, `null`: false, `[1]`: false, `"x"`: false, `{"source":"aws.events"}`: false, `{"dryRun":false}`: false, `{"dryRun":true}`: true,
-	} {
-		var o sweep.Order
-		if err := json.Unmarshal([]byte(payload), &o); err != nil || o.DryRun != want {
-			t.Errorf("%s: %+v, %v", payload, o, err)
-		}
-	}
-	for _, payload := range []string{`{"dryRun":"true"}`, `{"dryRun":1}`} {
-		var o sweep.Order
-		if err := json.Unmarshal([]byte(payload), &o); err == nil {
-			t.Errorf("%s is taken for %+v", payload, o)
-		}
 	}
 }

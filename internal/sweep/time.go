@@ -7,6 +7,10 @@ import (
 	"time"
 )
 
+// putOffTime is what an item leaves of the run's time: enough to note that it was
+// not done, or it would be the first again in the next run.
+const putOffTime = 20 * time.Second
+
 // timeLeft says whether there is time to begin something that may take so long.
 func timeLeft(ctx context.Context, spare time.Duration) bool {
 	deadline, ok := ctx.Deadline()
@@ -20,6 +24,17 @@ func withoutEnd(ctx context.Context) (context.Context, context.CancelFunc) {
 		return context.WithCancel(ctx)
 	}
 	return context.WithDeadline(ctx, deadline.Add(-putOffTime))
+}
+
+// share ends after a part of the time that the run has left, but not after less
+// than what most items take.
+func share(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	left := time.Until(deadline) - putOffTime
+	return context.WithTimeout(ctx, min(left, max(left/shareOfRun, leastShare)))
 }
 
 // guard turns a panic into an error.

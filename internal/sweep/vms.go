@@ -2,17 +2,13 @@ package sweep
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
 const (
-	// pageSize is how many due items are read at once.
-	pageSize = 100
 	// vmsAtOnce is how many VMs are handled side by side.
 	vmsAtOnce = 8
 	// vmTime is how long one VM may take, so that one that hangs leaves the others
@@ -40,155 +36,30 @@ type VMs struct {
 	Handler Handler
 }
 
-// Report is what a run did.
-type Report struct {
-	Due    int `json:"due"`
-	Done   int `json:"done"`
-	Failed int `json:"failed"`
-	// Busy says that another run was at work, and that this one did nothing.
-	Busy bool `json:"busy,omitempty"`
-	// Planned is what a dry run found.
-	Planned []Planned `json:"planned,omitempty"`
-}
-
-// Planned is what a run would do to one item.
-type Planned struct {
-	Tenant dcm.TenantID `json:"tenantId"`
-	// ID is the item's; "" for the tenant itself.
-	ID    string    `json:"id,omitempty"`
-	DueAt time.Time `json:"dueAt"`
-	Would string    `json:"would"`
-}
-
-// vmRun is one run.
-type vmRun struct {
-	*VMs
-	dry   bool
-	until time.Time
-	slots chan struct{}
-
-	mu     sync.Mutex
-	report Report
-	oldest time.Duration
-}
-
 // Run handles every VM that is due now, as far as its time allows. Its cost
 // follows the work, not the table: one query per shard, and the calls of what is
 // due. A dry run says what it would do, and does nothing. It returns an error
 // only if it could not list; items that failed are in the report.
 func (s *VMs) Run(ctx context.Context, o Order) (Report, error) {
-	r := &vmRun{VMs: s, dry: o.DryRun, until: s.Clock.Now(), slots: make(chan struct{}, vmsAtOnce)}
-	for shard := range dcm.DueShards {
-		if err := r.shard(ctx, shard); err != nil {
-			return r.report, fmt.Errorf("sweep shard %d: %w", shard, err)
-		}
+	r := &dueRun{
+		name: "sweep-vms", clock: s.Clock, log: s.Log, meter: s.Meter, dry: o.DryRun, atOnce: vmsAtOnce, spare: vmSpare,
+		limit: func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, vmTime)
+		},
 	}
-	if !r.dry {
-		s.Meter.Lasted(dcm.MetricOldestDue, r.oldest)
-		count(s.Meter, r.report)
-	}
-	if r.report.Due > 0 {
-		s.Log.InfoContext(ctx, "swept VMs", "due", r.report.Due, "done", r.report.Done, "failed", r.report.Failed, "dryRun", r.dry)
-	}
-	return r.report, nil
+	return r.end(ctx, r.all(ctx, s.list))
 }
 
-// count counts a run that came to its end.
-func count(m dcm.Meter, r Report) {
-	m.Count(dcm.MetricSweepItems, r.Done)
-	m.Count(dcm.MetricSweepFailed, r.Failed)
-	m.Count(dcm.MetricSweepSuccess, 1)
-}
-
-// shard reads pages until one brings nothing that this run has not seen: an
-// item may still be listed after it was handled, as the index lags behind. A dry
-// run moves nothing, so that its first page is all it sees: it is a longer one.
-func (r *vmRun) shard(ctx context.Context, shard int) error {
-	size := pageSize
-	if r.dry {
-		size = 10 * pageSize
-	}
-	seen := map[dcm.VMID]bool{}
-	for {
-		due, err := r.Store.DueVMs(ctx, shard, r.until, size)
-		if err != nil {
-			return fmt.Errorf("list due VMs: %w", err)
-		}
-		fresh := due[:0:0]
-		for _, item := range due {
-			if !seen[item.VM] {
-				seen[item.VM] = true
-				fresh = append(fresh, item)
-			}
-		}
-		if len(fresh) == 0 {
-			return nil
-		}
-		r.oldest = max(r.oldest, age(r.until, fresh[0].DueAt))
-		if !r.page(ctx, fresh) || len(due) < size {
-			return nil
-		}
-	}
-}
-
-// page handles VMs side by side, and reports whether there was time for all.
-func (r *vmRun) page(ctx context.Context, due []dcm.DueVM) bool {
-	var all sync.WaitGroup
-	defer all.Wait()
-	for _, item := range due {
-		r.slots <- struct{}{}
-		if !timeLeft(ctx, vmSpare) {
-			<-r.slots
-			return false
-		}
-		all.Go(func() {
-			defer func() { <-r.slots }()
-			ok := r.one(ctx, item)
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.report.Due++
-			if ok {
-				r.report.Done++
-			} else {
-				r.report.Failed++
-			}
+func (s *VMs) list(ctx context.Context, shard int, until time.Time, limit int) ([]item, error) {
+	due, err := s.Store.DueVMs(ctx, shard, until, limit)
+	items := make([]item, 0, len(due))
+	for _, d := range due {
+		items = append(items, item{
+			kind: "vm", tenant: d.Tenant, id: string(d.VM), dueAt: d.DueAt,
+			handle: func(ctx context.Context) error { return s.Handler.Handle(ctx, d) },
+			putOff: func(ctx context.Context, _ error) error { return s.Handler.PutOff(ctx, d) },
+			plan:   func(ctx context.Context) (string, error) { return s.Handler.Plan(ctx, d) },
 		})
 	}
-	return true
-}
-
-// one handles an item and reports whether it worked. What it notes of a failure
-// outlasts the item's own time.
-func (r *vmRun) one(ctx context.Context, due dcm.DueVM) bool {
-	work, cancel := context.WithTimeout(ctx, vmTime)
-	defer cancel()
-	if r.dry {
-		return r.plan(work, due)
-	}
-	err := guard(func() error { return r.Handler.Handle(work, due) })
-	if err == nil {
-		return true
-	}
-	r.Log.ErrorContext(ctx, "sweep item failed", "vm", due.VM, "tenant", due.Tenant, "error", err)
-	if err := guard(func() error { return r.Handler.PutOff(context.WithoutCancel(ctx), due) }); err != nil {
-		r.Log.ErrorContext(ctx, "sweep item could not be put off", "vm", due.VM, "error", err)
-	}
-	return false
-}
-
-func (r *vmRun) plan(ctx context.Context, due dcm.DueVM) bool {
-	would := ""
-	err := guard(func() (err error) { would, err = r.Handler.Plan(ctx, due); return err })
-	if err != nil {
-		r.Log.ErrorContext(ctx, "sweep item could not be looked at", "vm", due.VM, "tenant", due.Tenant, "error", err)
-		return false
-	}
-	if would == "" {
-		return true
-	}
-	r.Log.InfoContext(ctx, "would", "vm", due.VM, "tenant", due.Tenant, "would", would)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.report.Planned = append(r.report.Planned, Planned{Tenant: due.Tenant, ID: string(due.VM), DueAt: due.DueAt, Would: would})
-	return true
+	return items, err
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,9 +22,15 @@ import (
 type vmStore struct {
 	dcm.Store
 	due []dcm.DueVM
+	// broken is a shard that can't be listed; 0 is none.
+	broken int
+	asked  []int
 }
 
 func (s *vmStore) DueVMs(_ context.Context, shard int, until time.Time, limit int) ([]dcm.DueVM, error) {
+	if s.asked = append(s.asked, shard); s.broken > 0 && shard == s.broken {
+		return nil, errors.New("no index")
+	}
 	var page []dcm.DueVM
 	for n, d := range s.due {
 		if n%dcm.DueShards == shard && !d.DueAt.After(until) && len(page) < limit {
@@ -86,6 +93,7 @@ func (g *gauges) set(m dcm.Metric, v any) {
 
 type vmSweep struct {
 	*sweep.VMs
+	store   *vmStore
 	handler *vmHandler
 	gauges  *gauges
 	log     *bytes.Buffer
@@ -96,7 +104,7 @@ func newVMSweep(n int, handle func(context.Context, dcm.DueVM) error) vmSweep {
 	for i := range n {
 		s.due = append(s.due, dcm.DueVM{Tenant: "acme", VM: dcm.VMID(fmt.Sprintf("vm-%d", i)), DueAt: now.Add(-time.Duration(i) * time.Minute)})
 	}
-	v := vmSweep{handler: &vmHandler{handle: handle}, gauges: &gauges{}, log: &bytes.Buffer{}}
+	v := vmSweep{store: s, handler: &vmHandler{handle: handle}, gauges: &gauges{}, log: &bytes.Buffer{}}
 	v.VMs = &sweep.VMs{Store: s, Clock: dcm.SystemClock{}, Log: slog.New(slog.NewJSONHandler(v.log, nil)), Meter: v.gauges, Handler: v.handler}
 	return v
 }
@@ -127,12 +135,34 @@ func TestAVMThatPanicsIsAlone(t *testing.T) {
 	if s.gauges.values[dcm.MetricSweepItems] != 37 || s.gauges.values[dcm.MetricSweepFailed] != 3 || s.gauges.values[dcm.MetricSweepSuccess] != 1 {
 		t.Errorf("metrics %v", s.gauges.values)
 	}
-	// The oldest of a shard is listed first by the index; here each shard's first.
-	if oldest, ok := s.gauges.values[dcm.MetricOldestDue].(time.Duration); !ok || oldest < 3*time.Minute {
+	if oldest, ok := s.gauges.values[dcm.MetricOldestDue].(time.Duration); !ok || oldest.Truncate(time.Minute) != 39*time.Minute {
 		t.Errorf("oldest %v", s.gauges.values[dcm.MetricOldestDue])
 	}
 	if !strings.Contains(s.log.String(), "of vm-0") {
 		t.Error("the log does not tell the panic")
+	}
+}
+
+// fixed is a clock that stands.
+type fixed time.Time
+
+func (f fixed) Now() time.Time { return time.Time(f) }
+
+// TestShardsTakeTurns: what a provider lets through goes to those that are asked
+// first. In as many minutes as there are shards, each is the first once.
+func TestShardsTakeTurns(t *testing.T) {
+	t.Parallel()
+	first := map[int]int{}
+	for minute := range dcm.DueShards {
+		s := newVMSweep(dcm.DueShards, func(context.Context, dcm.DueVM) error { return nil })
+		s.Clock = fixed(time.Now().Add(time.Duration(minute) * time.Minute))
+		if report, err := s.Run(t.Context(), sweep.Order{}); err != nil || report.Done != dcm.DueShards {
+			t.Errorf("%+v, %v", report, err)
+		}
+		first[s.store.asked[0]]++
+	}
+	if len(first) != dcm.DueShards {
+		t.Errorf("the first were %v", first)
 	}
 }
 
@@ -150,7 +180,7 @@ func TestAVMThatHangsIsAlone(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		report, err := s.Run(ctx, sweep.Order{})
-		if err != nil || report.Done != 29 || report.Failed != 1 || fmt.Sprint(s.handler.putOff) != "[vm-3]" {
+		if err != nil || ctx.Err() != nil || report.Done != 29 || report.Failed != 1 || fmt.Sprint(s.handler.putOff) != "[vm-3]" {
 			t.Errorf("%+v, %v, put off %v", report, err, s.handler.putOff)
 		}
 	})
@@ -171,8 +201,66 @@ func TestARunOfVMsEndsInTime(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		report, err := s.Run(ctx, sweep.Order{})
-		if err != nil || ctx.Err() != nil || report.Failed != 0 || report.Done == 0 || report.Done == 100 || len(s.handler.putOff) != 0 {
+		// Four rounds of eight begin while more than a minute is left.
+		if err != nil || ctx.Err() != nil || report.Due != 100 || report.Done != 32 || report.Failed != 0 || report.Left != 68 || len(s.handler.putOff) != 0 {
 			t.Errorf("%+v, %v, %v", report, err, ctx.Err())
+		}
+		slices.Sort(s.handler.handled)
+		if s.handler.handled[0] != "vm-68" || s.gauges.values[dcm.MetricOldestDue] != 99*time.Minute {
+			t.Errorf("what waits longest comes first: %v, %v", s.handler.handled, s.gauges.values)
+		}
+	})
+}
+
+// TestAShardThatCannotBeListedIsAlone: the others' VMs are done; the run is no
+// success, and says what it did.
+func TestAShardThatCannotBeListedIsAlone(t *testing.T) {
+	t.Parallel()
+	s := newVMSweep(2*dcm.DueShards, func(context.Context, dcm.DueVM) error { return nil })
+	s.store.broken = 2
+	report, err := s.Run(t.Context(), sweep.Order{})
+	if err == nil || report.Done != 2*dcm.DueShards-2 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	if _, ok := s.gauges.values[dcm.MetricSweepSuccess]; ok || s.gauges.values[dcm.MetricSweepItems] != report.Done {
+		t.Errorf("metrics %v", s.gauges.values)
+	}
+}
+
+// TestVMsThatStayDueHideNobody: those that can't be put off are listed again and
+// again, and the ones behind them are done all the same.
+func TestVMsThatStayDueHideNobody(t *testing.T) {
+	t.Parallel()
+	s := newVMSweep(500*dcm.DueShards, func(_ context.Context, d dcm.DueVM) error {
+		if d.DueAt.Minute()%2 == 0 {
+			return errors.New("no")
+		}
+		return nil
+	})
+	report, err := s.Run(t.Context(), sweep.Order{})
+	if err != nil || report.Done+report.Failed != 500*dcm.DueShards || len(s.handler.handled) != 500*dcm.DueShards {
+		t.Errorf("%d due, %d done, %d failed, %v; %d handled", report.Due, report.Done, report.Failed, err, len(s.handler.handled))
+	}
+}
+
+// TestVMsOfAllShardsAreSideBySide: eight at a time, and never more.
+func TestVMsOfAllShardsAreSideBySide(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var now, most atomic.Int32
+		s := newVMSweep(16, func(ctx context.Context, _ dcm.DueVM) error {
+			defer now.Add(-1)
+			for n := now.Add(1); n > most.Load(); {
+				most.Store(n)
+			}
+			return dcm.Sleep(ctx, time.Second)
+		})
+		if report, err := s.Run(t.Context(), sweep.Order{}); err != nil || report.Done != 16 {
+			t.Errorf("%+v, %v", report, err)
+		}
+		if took := time.Since(began); most.Load() != 8 || took != 2*time.Second {
+			t.Errorf("%d at once, %s", most.Load(), took)
 		}
 	})
 }
@@ -182,8 +270,16 @@ func TestADryRunOfVMs(t *testing.T) {
 	t.Parallel()
 	s := newVMSweep(5, func(context.Context, dcm.DueVM) error { return errors.New("handled") })
 	report, err := s.Run(t.Context(), sweep.Order{DryRun: true})
-	if err != nil || report.Due != 5 || report.Failed != 1 || len(report.Planned) != 3 || report.Planned[0].Would != "release it" {
+	if err != nil || report.Due != 5 || report.Failed != 1 {
 		t.Errorf("%+v, %v", report, err)
+	}
+	var planned []string
+	for _, p := range report.Planned {
+		planned = append(planned, p.ID+": "+p.Would)
+	}
+	// What waits longest comes first; vm-2 needs nothing.
+	if want := []string{"vm-4: release it", "vm-3: release it", "vm-1: put it off, as it fails: panic: of vm-1", "vm-0: release it"}; !slices.Equal(planned, want) {
+		t.Errorf("planned %q", planned)
 	}
 	if len(s.handler.handled)+len(s.handler.putOff)+len(s.gauges.values) != 0 {
 		t.Errorf("handled %v, put off %v, metrics %v", s.handler.handled, s.handler.putOff, s.gauges.values)

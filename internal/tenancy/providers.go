@@ -16,7 +16,7 @@ type Providers struct {
 	Store        dcm.Store
 	Clock        dcm.Clock
 	Random       io.Reader
-	Sealer       dcm.Sealer
+	Sealer       dcm.KeySealer
 	Installation string
 	// Adapters are the providers that this installation can call, Catalogue
 	// says which of them it offers, and where.
@@ -31,6 +31,8 @@ type ProviderRequest struct {
 	Region    string     `json:"region"`
 	SSHKeyID  string     `json:"sshKeyId"`
 	ProjectID string     `json:"projectId"`
+	// SelfDestruct is dcm.SelfDestructProvider or empty.
+	SelfDestruct string `json:"selfDestruct"`
 }
 
 // AddedProvider is an account that was checked and kept. ServersLeft is nil if
@@ -67,7 +69,7 @@ func (p *Providers) Add(ctx context.Context, t dcm.TenantID, r ProviderRequest) 
 	if err != nil {
 		return AddedProvider{}, err
 	}
-	account, err := p.account(ctx, t, id, r)
+	account, err := p.account(ctx, known.Tenant, id, r)
 	if err != nil {
 		return AddedProvider{}, err
 	}
@@ -91,6 +93,10 @@ func (p *Providers) validate(r ProviderRequest) error {
 	}
 	f.word("sshKeyId", r.SSHKeyID)
 	f.word("projectId", r.ProjectID)
+	if r.SelfDestruct != "" && (r.SelfDestruct != dcm.SelfDestructProvider || r.Type != "hetzner") {
+		// The agent speaks to no other provider.
+		f.add("selfDestruct", "must be %q, for hetzner, or left out", dcm.SelfDestructProvider)
+	}
 	return f.err()
 }
 
@@ -221,14 +227,15 @@ func (p *Providers) servers(ctx context.Context, t dcm.TenantID, c dcm.Credentia
 }
 
 // account seals the token into the account's record.
-func (p *Providers) account(ctx context.Context, t dcm.TenantID, id dcm.AccountID, r ProviderRequest) (dcm.ProviderAccount, error) {
-	sealed, err := p.Sealer.Seal(ctx, ProviderContext(t, id), r.APIToken)
+func (p *Providers) account(ctx context.Context, t dcm.Tenant, id dcm.AccountID, r ProviderRequest) (dcm.ProviderAccount, error) {
+	now := p.Clock.Now()
+	sealed, err := seal(ctx, p.Sealer, p.Store.Tenant(t.ID), t.AccountsKey, ProviderContext(t.ID, id), r.APIToken, now)
 	if err != nil {
 		return dcm.ProviderAccount{}, fmt.Errorf("seal the token for %s: %w", r.Type, err)
 	}
-	now := p.Clock.Now()
 	return dcm.ProviderAccount{
 		ID: id, Provider: r.Type, Sealed: sealed, Fingerprint: dcm.Fingerprint(id, r.APIToken),
-		Region: r.Region, SSHKeyID: r.SSHKeyID, ProjectID: r.ProjectID, AddedAt: now, CheckedAt: now,
+		Region: r.Region, SSHKeyID: r.SSHKeyID, ProjectID: r.ProjectID, SelfDestruct: r.SelfDestruct,
+		AddedAt: now, CheckedAt: now,
 	}, nil
 }

@@ -22,15 +22,15 @@ const application = "devcontainer-manager"
 
 // VmsCreate builds vms-create.
 func VmsCreate(a *app.App) (lambda.Handler, error) {
-	accounts := accounts(a)
+	accounts, providers := accounts(a), forUsers(a)
 	return a.Endpoint(api.VmsCreate(&lifecycle.Launcher{
 		Common: a.Common(),
 		Rules: dcm.LaunchRules{
 			Catalogue: a.Config.Sizes, DefaultProvider: a.Config.DefaultProvider,
 			AllowFileRepositories: a.Config.AllowFileRepositories,
 		},
-		Quotas: a.Config.Quotas, Accounts: accounts, Providers: providers(a), DNS: zones.DNS(a),
-		Sealer: keys.Sealer(a), Tokens: keys.Tokens(a), Releaser: releaser(a, accounts),
+		Quotas: a.Config.Quotas, Accounts: accounts, Providers: providers, DNS: zones.DNS(a),
+		Sealer: keys.Sealer(a), Tokens: keys.Tokens(a), Releaser: releaser(a, accounts, providers),
 		Image: a.Config.ServerImage, UserData: userData(a),
 	}, a.Links())), nil
 }
@@ -38,24 +38,24 @@ func VmsCreate(a *app.App) (lambda.Handler, error) {
 // VmsDelete builds vms-delete.
 func VmsDelete(a *app.App) (lambda.Handler, error) {
 	return a.Endpoint(api.VmsDelete(&lifecycle.Stopper{
-		Common: a.Common(), Releaser: releaser(a, accounts(a)),
+		Common: a.Common(), Releaser: releaser(a, accounts(a), forUsers(a)),
 	}, a.Links())), nil
 }
 
 // VmsCleanup builds vms-cleanup.
 func VmsCleanup(a *app.App) (lambda.Handler, error) {
 	return keys.Endpoint(a, api.VmsCleanup(&lifecycle.Cleaner{
-		Common: a.Common(), Releaser: releaser(a, accounts(a)),
+		Common: a.Common(), Releaser: releaser(a, accounts(a), forUsers(a)),
 	}, a.Links())), nil
 }
 
 // SweepVMs builds sweep-vms.
 func SweepVMs(a *app.App) (lambda.Handler, error) {
-	accounts := accounts(a)
+	accounts, providers := accounts(a), forSweeps(a, dcm.RateOverdue)
 	s := &sweep.VMs{
 		Store: a.Store(), Clock: a.Clock, Log: a.Log, Meter: a.Meter,
 		Handler: &lifecycle.Overdue{
-			Common: a.Common(), Accounts: accounts, Providers: providers(a), Releaser: releaser(a, accounts),
+			Common: a.Common(), Accounts: accounts, Providers: providers, Releaser: releaser(a, accounts, providers),
 		},
 	}
 	return app.Sweep(a, "sweep-vms", s.Run), nil
@@ -63,12 +63,12 @@ func SweepVMs(a *app.App) (lambda.Handler, error) {
 
 // SweepOrphans builds sweep-orphans.
 func SweepOrphans(a *app.App) (lambda.Handler, error) {
-	accounts := accounts(a)
+	accounts, providers := accounts(a), forSweeps(a, dcm.RateOrphans)
 	s := &sweep.Orphans{
 		Store: a.Store(), Clock: a.Clock, Log: a.Log, Meter: a.Meter, Installation: a.Config.Installation,
-		Accounts: accounts, Providers: providers(a), DNS: zones.DNS(a), Storage: objects.Storage(a),
+		Accounts: accounts, Providers: providers, DNS: zones.DNS(a), Storage: objects.Storage(a),
 		Handler: &lifecycle.Orphans{
-			Common: a.Common(), Accounts: accounts, Providers: providers(a), DNS: zones.DNS(a), Storage: objects.Storage(a),
+			Common: a.Common(), Accounts: accounts, Providers: providers, DNS: zones.DNS(a), Storage: objects.Storage(a),
 		},
 		MaxDeletions: a.Config.MaxOrphanDeletions,
 	}
@@ -79,21 +79,34 @@ func SweepOrphans(a *app.App) (lambda.Handler, error) {
 func TenantProviderAdd(a *app.App) (lambda.Handler, error) {
 	return a.Endpoint(api.TenantProviderAdd(&tenancy.Providers{
 		Store: a.Store(), Clock: a.Clock, Random: a.Random, Sealer: keys.Sealer(a),
-		Installation: a.Config.Installation, Adapters: providers(a), Catalogue: a.Config.Sizes,
+		Installation: a.Config.Installation, Adapters: providers(a, ungated), Catalogue: a.Config.Sizes,
 	})), nil
 }
 
-func releaser(a *app.App, accounts dcm.Accounts) *lifecycle.Releaser {
+func releaser(a *app.App, accounts dcm.Accounts, providers map[string]dcm.Provider) *lifecycle.Releaser {
 	return &lifecycle.Releaser{
-		Common: a.Common(), Accounts: accounts, Providers: providers(a), DNS: zones.DNS(a), Storage: objects.Storage(a),
+		Common: a.Common(), Accounts: accounts, Providers: providers, DNS: zones.DNS(a), Storage: objects.Storage(a),
 	}
 }
 
-func providers(a *app.App) map[string]dcm.Provider {
+// forUsers are the providers of functions that people and VMs wait for.
+func forUsers(a *app.App) map[string]dcm.Provider {
+	return providers(a, func(p dcm.Provider) dcm.Provider { return lifecycle.ForUsers(a.Common(), p) })
+}
+
+// forSweeps are a sweep's providers: it asks them only as much as is left over.
+func forSweeps(a *app.App, use dcm.RateUse) map[string]dcm.Provider {
+	return providers(a, func(p dcm.Provider) dcm.Provider { return lifecycle.ForSweeps(a.Common(), use, p) })
+}
+
+// ungated is for credentials that are no account's yet.
+func ungated(p dcm.Provider) dcm.Provider { return p }
+
+func providers(a *app.App, gated func(dcm.Provider) dcm.Provider) map[string]dcm.Provider {
 	return map[string]dcm.Provider{
-		hetzner.Name: rememberCatalogue(hetzner.New(hetzner.Options{
+		hetzner.Name: rememberCatalogue(gated(hetzner.New(hetzner.Options{
 			Endpoint: a.Config.Endpoints.Hetzner, Transport: a.HTTP.Transport, Application: application,
-		}), a.Clock),
+		})), a.Clock),
 	}
 }
 

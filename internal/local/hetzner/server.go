@@ -135,6 +135,24 @@ func (s *Server) SetPrivate(on bool) {
 	s.private = on
 }
 
+// SetLimit makes a project's rate limit so many requests an hour, of which some
+// are left. The project may be new.
+func (s *Server) SetLimit(project string, hourly, left int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.project(project).budget = budget{limit: hourly, left: float64(left), at: s.clock.Now()}
+}
+
+// Left is how many requests a project may make now, and how many were refused
+// for want of them.
+func (s *Server) Left(project string) (left, refused int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := &s.project(project).budget
+	b.refill(s.clock.Now())
+	return int(b.left), b.refused
+}
+
 // ServerState is one server, as /_local/state shows it.
 type ServerState struct {
 	ID      string            `json:"id"`

@@ -25,7 +25,7 @@ func (u unit) agent(command []string) (agentUnit, error) {
 	case "on-failure":
 		a.onFailure = true
 	default:
-		return a, fmt.Errorf("Restart=%s is not understood", u.restart)
+		return a, fmt.Errorf("unit: Restart=%s is not understood", u.restart)
 	}
 	if u.pause != "" {
 		seconds, err := strconv.Atoi(u.pause)

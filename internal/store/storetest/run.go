@@ -46,6 +46,7 @@ func Run(t *testing.T, newStore New) {
 		{"settle a tenant", settle},
 		{"accounts", accounts},
 		{"replace accounts", replaceAccounts},
+		{"accounts key", accountsKey},
 		{"own provider account", ownProvider},
 		{"provider account gone", accountGone},
 		{"account replaced", accountReplaced},
