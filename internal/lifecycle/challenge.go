@@ -97,11 +97,9 @@ func (c *Challenges) publish(ctx context.Context, zone dcm.DNSZone, vm dcm.VM, v
 	if err == nil {
 		return values, nil
 	}
-	for _, id := range ids {
-		if e := c.DNS.Withdraw(ctx, zone, id); e != nil {
-			// It carries the VM's comment: it goes with the VM.
-			c.Log.ErrorContext(ctx, "a challenge stays published", "vm", vm.ID, "tenant", vm.TenantID, "record", id, "error", e)
-		}
+	if e := c.DNS.Withdraw(ctx, zone, ids...); e != nil {
+		// It carries the VM's comment: it goes with the VM.
+		c.Log.ErrorContext(ctx, "a challenge stays published", "vm", vm.ID, "tenant", vm.TenantID, "records", ids, "error", e)
 	}
 	return nil, err
 }
@@ -134,10 +132,12 @@ func (c *Challenges) withdraw(ctx context.Context, zone dcm.DNSZone, vm dcm.VM) 
 	if err != nil {
 		return err
 	}
-	for _, record := range found {
-		if err := c.DNS.Withdraw(ctx, zone, record.ID); err != nil {
-			return outsideError("the DNS service", fmt.Errorf("withdraw challenge %s of %s: %w", record.ID, vm.ID, err))
-		}
+	ids := make([]string, len(found))
+	for i, record := range found {
+		ids[i] = record.ID
+	}
+	if err := c.DNS.Withdraw(ctx, zone, ids...); err != nil {
+		return outsideError("the DNS service", fmt.Errorf("withdraw the challenges of %s: %w", vm.ID, err))
 	}
 	return nil
 }

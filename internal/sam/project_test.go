@@ -165,9 +165,10 @@ var mayOpen = map[string][]string{
 	"terminal-password":   {"vms-bootstrap", "vms-create"},
 	"workspace-key":       {"sweep-keys", "vms-bootstrap"},
 	"provider-credential": {"sweep-orphans", "sweep-vms", "vms-bootstrap", "vms-cleanup", "vms-create", "vms-delete"},
-	"dns-credential":      {"sweep-orphans", "sweep-vms", "vms-cleanup", "vms-create", "vms-delete"},
+	"dns-credential":      {"sweep-orphans", "sweep-vms", "vms-cleanup", "vms-create", "vms-delete", "vms-dns-challenge"},
 	"accounts-key": {
 		"sweep-orphans", "sweep-vms", "tenant-dns-set", "tenant-provider-add", "vms-bootstrap", "vms-cleanup", "vms-create", "vms-delete",
+		"vms-dns-challenge",
 	},
 	"storage-credential": {
 		"sweep-keys", "sweep-orphans", "sweep-vms", "vms-backup-complete", "vms-backup-parts", "vms-backup-start",
