@@ -94,6 +94,21 @@ func mutants() []mutant {
 			apiTests, "TestQuota$",
 		},
 		{
+			"no challenge outlives its VM's release", "internal/lifecycle/release_steps.go",
+			"if !slices.Contains(ids, record.ID) {", "if len(vm.DNS.RecordIDs) == 0 {",
+			apiTests, "TestChallenge$",
+		},
+		{
+			"a challenge is looked at again once it is published", "internal/lifecycle/challenge.go",
+			"if err := mayHaveCertificate(now); err != nil {", "if err := mayHaveCertificate(vm); now.ID == \"\" {",
+			apiTests, "TestChallenge$",
+		},
+		{
+			"a certificate's challenges are two at most", "internal/lifecycle/challenge.go",
+			"if len(found) > maxChallenges {", "if false {",
+			apiTests, "TestChallenge$",
+		},
+		{
 			"no heartbeat moves a hard deadline", "internal/lifecycle/heartbeat.go",
 			"due := earliest(now.Add(dcm.HeartbeatLostAfter), hardDeadline(vm))\n\tif", "due := now.Add(dcm.HeartbeatLostAfter)\n\tif",
 			apiTests, "TestDeadlines$",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
+	"reflect"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ func TestBootstrapTokenWorksForOneKey(t *testing.T) {
 	}
 	again := m.bootstrap()
 	again.VMToken = first.VMToken
-	if again != first {
+	if !reflect.DeepEqual(again, first) {
 		t.Errorf("the same key is answered differently:\n%+v\n%+v", first, again)
 	}
 	thief := *m

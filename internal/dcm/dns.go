@@ -46,8 +46,9 @@ type DNS interface {
 	// same order. A record that exists already with the same name, type,
 	// content and comment is an earlier try that succeeded: it is adopted.
 	Publish(ctx context.Context, z DNSZone, records []DNSRecord) ([]string, error)
-	// Withdraw deletes a record. One that is already gone is success.
-	Withdraw(ctx context.Context, z DNSZone, id string) error
+	// Withdraw deletes records: in one call, unless some of several are gone
+	// already, which is success.
+	Withdraw(ctx context.Context, z DNSZone, ids ...string) error
 	// Find returns every record with exactly this comment, over all pages; a
 	// failed page fails the call. With prefix true, every record whose
 	// comment begins with it.

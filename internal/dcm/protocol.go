@@ -40,6 +40,9 @@ type BootstrapAnswer struct {
 	ExpiresAt          time.Time   `json:"expiresAt"`
 	HeartbeatSeconds   int         `json:"heartbeatSeconds"`
 	BackupSeconds      int         `json:"backupSeconds"`
+	// ACMEDirectories are the certificate authorities to ask, in this order; with
+	// none the gateway's certificate is signed by itself.
+	ACMEDirectories []string `json:"acmeDirectories,omitempty"`
 	// Generation is what this VM's backups must name as their base.
 	Generation int64    `json:"generation"`
 	Restore    *Restore `json:"restore"`
@@ -201,6 +204,20 @@ type BackupComplete struct {
 // BackupCompleted answers BackupComplete.
 type BackupCompleted struct {
 	Generation int64 `json:"generation"`
+}
+
+// DNSChallenge is the body of POST /vms/{id}/dns-challenge. Value is what a
+// certificate authority is to read as TXT at _acme-challenge.{hostname}: the
+// unpadded base64url of a SHA-256 digest. Empty, it withdraws every value.
+type DNSChallenge struct {
+	Value string `json:"value"`
+}
+
+// DNSChallenges answers DNSChallenge: all the values that are published now, and
+// where.
+type DNSChallenges struct {
+	Name   string   `json:"name"`
+	Values []string `json:"values"`
 }
 
 // Cleanup is the body of POST /vms/{id}/cleanup: the agent is done, and the

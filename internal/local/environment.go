@@ -44,6 +44,7 @@ func (s *Stack) overrides(agentDigest string) map[string]string {
 		"URL_SCHEME":                "http",
 		"URL_PORT":                  strconv.Itoa(s.EdgePort),
 		"HEARTBEAT_SECONDS":         strconv.Itoa(max(1, int(o.HeartbeatInterval.Seconds()))),
+		"ACME_DIRECTORIES":          "", // the edge serves plain HTTP
 		"ALLOW_FILE_REPOSITORIES":   "true",
 		"ALLOW_PRIVATE_ENDPOINTS":   "true", // the simulated S3 is on loopback
 		"AGENT_SHA256_AMD64":        "",
