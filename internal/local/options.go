@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/machine"
 )
 
 // Functions builds the handler of one function from its environment and a
@@ -25,6 +26,12 @@ type Options struct {
 	// Port and EdgePort are the API's and the VMs' ports; 0 for any.
 	Port     int
 	EdgePort int
+	// Address is where everything listens, and how it is known; "" for
+	// loopback. Another one must be reachable by nobody but the servers: the
+	// stand-ins know no secrets.
+	Address string
+	// Hardware makes what servers are; nil for processes.
+	Hardware func(machine.Options) (machine.Hardware, error)
 	// Dir is where everything is kept while the stack runs; "" for a new
 	// temporary directory.
 	Dir string
@@ -46,6 +53,12 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.HeartbeatInterval == 0 {
 		o.HeartbeatInterval = 2 * time.Second
+	}
+	if o.Address == "" {
+		o.Address = "127.0.0.1"
+	}
+	if o.Hardware == nil {
+		o.Hardware = func(o machine.Options) (machine.Hardware, error) { return machine.New(o), nil }
 	}
 	if o.Progress == nil {
 		o.Progress = func(string) {}
