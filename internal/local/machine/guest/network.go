@@ -109,9 +109,11 @@ func serveAddress(dir, cable string, info hetzner.ServerInfo) (*daemon, error) {
 
 // serveNames answers DNS for what the guests may know.
 func serveNames(dir string, hosts map[string]string) (*daemon, error) {
-	arguments := []string{"--port=53", "--listen-address=" + Address, "--no-hosts", "--no-resolv"}
+	// Nobody else is asked: what is not here does not exist, and is said so at
+	// once, or guests would ask again for seconds.
+	arguments := []string{"--port=53", "--listen-address=" + Address, "--no-hosts", "--no-resolv", "--address=/#/"}
 	for name, address := range hosts {
-		arguments = append(arguments, "--host-record="+name+","+address)
+		arguments = append(arguments, "--host-record="+name+","+address, "--local=/"+name+"/")
 	}
 	return dnsmasq(filepath.Join(dir, "..", "dns.log"), arguments...)
 }
