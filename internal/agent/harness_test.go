@@ -88,12 +88,17 @@ type running struct {
 
 func (w *world) run(t *testing.T) *running {
 	t.Helper()
+	return w.runWith(t, w.options())
+}
+
+func (w *world) runWith(t *testing.T, o agent.Options) *running {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{t: t, stop: cancel, done: make(chan error, 1)}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		r.done <- agent.Run(ctx, w.options())
+		r.done <- agent.Run(ctx, o)
 	}()
 	t.Cleanup(func() {
 		cancel()

@@ -19,7 +19,7 @@ func (g *Guests) Command(ctx context.Context, id string, words ...string) (*exec
 		return nil, err
 	}
 	c := exec.CommandContext(ctx, "nsenter", append([]string{
-		"--target=" + strconv.Itoa(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd=/", "--",
+		"--target=" + strconv.Itoa(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wdns=/", "--",
 	}, words...)...)
 	c.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"}
 	return c, nil
