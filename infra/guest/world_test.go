@@ -211,12 +211,25 @@ func (w *world) mustLaunch(fields map[string]any) vm {
 	return v
 }
 
+// in is the world for a part of a test.
+func (w *world) in(t *testing.T) *world {
+	inner := *w
+	inner.t = t
+	return &inner
+}
+
+func (w *world) get(id string) vm {
+	w.t.Helper()
+	var v vm
+	w.must(http.StatusOK, "GET", "/vms/"+id, nil, &v)
+	return v
+}
+
 // until reads a VM until the condition holds, and returns it.
 func (w *world) until(id, what string, holds func(vm) bool) vm {
 	w.t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		var v vm
-		w.must(http.StatusOK, "GET", "/vms/"+id, nil, &v)
+		v := w.get(id)
 		if holds(v) {
 			return v
 		}
