@@ -15,7 +15,7 @@ import (
 // TestMainJob is the main job: what one guest worked on, the next carries on.
 // In between, each guest meets what guests meet.
 func TestMainJob(t *testing.T) {
-	w := mustStart(t, nil)
+	w := mustStart(t, worldOptions{})
 
 	v := w.mustBeReady(nil)
 	if _, err := os.Stat(w.workspace(v, "notes/2026/november/first.txt")); err != nil {
@@ -54,7 +54,9 @@ func (w *world) step(t *testing.T, name string, do func(*world)) {
 func (w *world) mustBeReady(fields map[string]any) vm {
 	w.t.Helper()
 	began := time.Now()
-	v := w.untilStatus(w.mustLaunch(fields).ID, "running")
+	launched := w.mustLaunch(fields)
+	v := w.untilStatus(launched.ID, "running")
+	v.TerminalPassword = launched.TerminalPassword // shown once
 	what := "created"
 	if fields["workspaceId"] != nil {
 		what = "resumed"

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -39,12 +40,19 @@ type world struct {
 	token  string
 	repo   string
 	client *http.Client
+	// functions is what the functions log.
+	functions *lockedBuffer
+}
+
+type worldOptions struct {
+	environment map[string]string       // the functions'
+	prepare     func(root string) error // changes each new disk
 }
 
 // mustStart brings a world up. Without the variable there is nothing to boot,
 // and the test is left to make e2e-guest; with it, whatever else is missing
 // fails the test.
-func mustStart(t *testing.T, environment map[string]string) *world {
+func mustStart(t *testing.T, o worldOptions) *world {
 	t.Helper()
 	disk := os.Getenv(diskVariable)
 	if disk == "" {
@@ -54,17 +62,16 @@ func mustStart(t *testing.T, environment map[string]string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, key: mustKey(t), client: &http.Client{Transport: &http.Transport{}}}
+	w := &world{t: t, key: mustKey(t), client: &http.Client{Transport: &http.Transport{}}, functions: &lockedBuffer{}}
 	ca := mustAuthority(t)
 	logs := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	output := &lockedBuffer{}
 	w.Stack, err = local.Start(t.Context(), local.Options{
 		Template: "../../template.yaml", AgentBinary: agent, Dir: t.TempDir(), HeartbeatInterval: time.Second,
-		Address: guest.Address, Environment: environment, FunctionOutput: output, Logger: logs, Functions: registry.Function,
+		Address: guest.Address, Environment: o.environment, FunctionOutput: w.functions, Logger: logs, Functions: registry.Function,
 		ManualSchedules: true,
-		Hardware: func(o machine.Options) (machine.Hardware, error) {
+		Hardware: func(m machine.Options) (machine.Hardware, error) {
 			g, err := guest.New(guest.Options{
-				Dir: o.Dir, Disk: disk, Trust: ca.pem, Hosts: map[string]string{gitHost: guest.Address}, Logger: logs,
+				Dir: m.Dir, Disk: disk, Trust: ca.pem, Prepare: o.prepare, Hosts: map[string]string{gitHost: guest.Address}, Logger: logs,
 			})
 			w.guests = g
 			return g, err
@@ -75,7 +82,7 @@ func mustStart(t *testing.T, environment map[string]string) *world {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			w.dump(output.text())
+			w.dump(w.functions.text())
 		}
 		if err := w.Close(); err != nil {
 			t.Error(err)
@@ -292,9 +299,11 @@ func (w *world) requireNothingLeft() {
 	if len(state.Servers)+len(state.DNSRecords)+len(state.Uploads) != 0 {
 		w.t.Errorf("left: servers %v, records %v, uploads %v", state.Servers, state.DNSRecords, state.Uploads)
 	}
-	for _, pattern := range []string{w.Dir + "/servers/server-*", "/sys/class/net/guest*"} {
-		if left, _ := filepath.Glob(pattern); len(left) != 0 {
-			w.t.Errorf("left: %v", left)
-		}
+	if left, _ := filepath.Glob(w.Dir + "/servers/server-*"); len(left) != 0 {
+		w.t.Errorf("left: %v", left)
+	}
+	interfaces, err := net.Interfaces()
+	if err != nil || len(interfaces) != 1 {
+		w.t.Errorf("left: %v, %v", interfaces, err)
 	}
 }

@@ -23,6 +23,7 @@ type agent struct {
 	options Options
 	log     *slog.Logger
 	clock   dcm.Clock
+	started time.Time
 	pace    pace
 	config  dcm.AgentConfig
 	store   *store
@@ -90,6 +91,7 @@ func open(o Options) (*agent, error) {
 		client: control.New(config.APIURL, config.VMID, o.Version, dcm.NewSecret(config.BootstrapToken)),
 		status: newStatus(),
 	}
+	a.client.Clock, a.started = a.clock, a.clock.Now()
 	a.saver = backup.Saver{Control: a.client, HTTP: backup.NewTransferClient(), Tuning: a.tuning()}
 	a.life, a.endLife = context.WithCancel(context.Background())
 	a.stop = newStopper(a.recordWish)
@@ -179,7 +181,7 @@ func (a *agent) endOrLeave() {
 
 // watchLifetime ends the VM when its time is over, whatever else happens.
 func (a *agent) watchLifetime(ctx context.Context, expires time.Time) {
-	if until(ctx, a.clock, expires, a.pace.poll, nil) {
+	if until(ctx, planeClock{a}, expires, a.pace.poll, nil) {
 		a.stop.ask(wish{Reason: dcm.StopMaxLifetime})
 	}
 }

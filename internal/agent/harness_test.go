@@ -38,6 +38,8 @@ type world struct {
 	root  string
 	log   *syncBuffer
 	clock string // the file that moves the VM's clock
+	// planeAhead is how far the plane's clock is ahead of the VM's.
+	planeAhead time.Duration
 }
 
 func newWorld(t *testing.T) *world {
@@ -49,6 +51,7 @@ func newWorld(t *testing.T) *world {
 	plane.URL = server.URL
 	plane.Answer.HeartbeatSeconds = 1
 	w := &world{plane: plane, repo: newRepository(t), log: &syncBuffer{}}
+	plane.Clock = w
 	plane.Answer.Repository = dcm.Repository{URL: "file://" + w.repo}
 	w.newVM(t)
 	return w
@@ -65,6 +68,13 @@ func (w *world) newVM(t *testing.T) {
 	must(t, err)
 	must(t, os.WriteFile(w.config(), b, 0o600))
 	must(t, os.WriteFile(w.clock, []byte("0s"), 0o600))
+}
+
+// Now is the time of the VM's clock, which is also the plane's.
+func (w *world) Now() time.Time {
+	b, _ := os.ReadFile(w.clock)
+	ahead, _ := time.ParseDuration(strings.TrimSpace(string(b)))
+	return time.Now().Add(ahead + w.planeAhead)
 }
 
 func (w *world) config() string    { return filepath.Join(w.root, "etc", "dcm", "agent.json") }

@@ -44,6 +44,9 @@ type Options struct {
 	// Trust is PEM certificates of authorities that guests trust besides
 	// Debian's.
 	Trust []byte
+	// Prepare, if set, changes a new disk, whose root it is given, before its
+	// first boot.
+	Prepare func(root string) error
 	// Hosts are names that guests can look up, and their addresses.
 	Hosts  map[string]string
 	Logger *slog.Logger
@@ -122,7 +125,7 @@ func (g *Guests) admit(info hetzner.ServerInfo) (*server, error) {
 	v := g.servers[info.ID]
 	if v == nil {
 		v = &server{
-			info: info, dir: filepath.Join(g.options.Dir, "server-"+info.ID), disk: g.options.Disk, trust: g.options.Trust,
+			info: info, dir: filepath.Join(g.options.Dir, "server-"+info.ID), options: g.options,
 			group: filepath.Join(g.groups(), groupPrefix+info.ID),
 		}
 		g.servers[info.ID] = v

@@ -23,11 +23,10 @@ var launcher string
 // server is one guest: a directory with its disk, and, while it is on, the
 // container that boots from it.
 type server struct {
-	info  hetzner.ServerInfo
-	dir   string
-	disk  string
-	trust []byte
-	group string // the control group
+	info    hetzner.ServerInfo
+	options Options
+	dir     string
+	group   string // the control group
 
 	// power is held by whoever switches the server.
 	power     sync.Mutex
@@ -110,19 +109,29 @@ func (v *server) mount() error {
 			return fmt.Errorf("make the disk: %w", err)
 		}
 	}
-	layers := fmt.Sprintf("lowerdir=%s,upperdir=%s/changed,workdir=%s/work", v.disk, v.dir, v.dir)
+	layers := fmt.Sprintf("lowerdir=%s,upperdir=%s/changed,workdir=%s/work", v.options.Disk, v.dir, v.dir)
 	if err := syscall.Mount("overlay", v.root(), "overlay", 0, layers); err != nil {
 		return fmt.Errorf("mount the disk: %w", err)
 	}
 	v.mounted = true
-	if len(v.trust) == 0 {
-		return nil
+	if err := v.prepare(); err != nil {
+		return fmt.Errorf("make the disk: %w", err)
+	}
+	return nil
+}
+
+// prepare changes a new disk.
+func (v *server) prepare() error {
+	if v.options.Prepare != nil {
+		if err := v.options.Prepare(v.root()); err != nil {
+			return err
+		}
 	}
 	f, err := os.OpenFile(filepath.Join(v.root(), "etc/ssl/certs/ca-certificates.crt"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
-		return fmt.Errorf("make the disk: %w", err)
+		return err
 	}
-	_, err = f.Write(v.trust)
+	_, err = f.Write(v.options.Trust)
 	return errors.Join(err, f.Close())
 }
 
