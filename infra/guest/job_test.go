@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
 // TestMainJob is the main job: what one guest worked on, the next carries on.
@@ -62,6 +64,14 @@ func (w *world) mustBeReady(fields map[string]any) vm {
 		what = "resumed"
 	}
 	w.t.Logf("%s to ready: %.1f s", what, time.Since(began).Seconds())
+	if v.Boot == nil || v.Boot.Machine == 0 || v.Boot.Installing == 0 {
+		w.t.Errorf("its boot is %+v", v.Boot)
+		return v
+	}
+	b := *v.Boot
+	seconds := func(t dcm.Tenths) float64 { return t.Duration().Seconds() }
+	w.t.Logf("  the machine %.1f s, ours %.1f s: installing %.1f, bootstrapping %.1f, restoring %.1f, cloning %.1f, building %.1f",
+		seconds(b.Machine), b.Ours().Seconds(), seconds(b.Installing), seconds(b.Bootstrapping), seconds(b.Restoring), seconds(b.Cloning), seconds(b.Building))
 	return v
 }
 

@@ -201,6 +201,7 @@ type vm struct {
 
 	Error      *dcm.Problem
 	Generation int64
+	Boot       *dcm.BootTrace
 }
 
 // mustLaunch orders a VM; fields override the order.

@@ -37,7 +37,8 @@ type agent struct {
 	processes *proc.Workspace
 	runtime   workspace.Runtime
 	usable    atomic.Bool // the runtime has started
-	readyAt   time.Time   // the first backup is due an interval later
+	tracer    *tracer
+	readyAt   time.Time // the first backup is due an interval later
 
 	// life ends when the control plane has let the VM go, or never knew it, or
 	// when the agent is leaving.
@@ -92,6 +93,7 @@ func open(o Options) (*agent, error) {
 		status: newStatus(),
 	}
 	a.client.Clock, a.started = a.clock, a.clock.Now()
+	a.tracer = newTracer(o.Root, s.get().Answer == nil)
 	a.saver = backup.Saver{Control: a.client, HTTP: backup.NewTransferClient(), Tuning: a.tuning()}
 	a.life, a.endLife = context.WithCancel(context.Background())
 	a.stop = newStopper(a.recordWish)

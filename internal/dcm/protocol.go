@@ -92,6 +92,8 @@ type Heartbeat struct {
 	// Error is what is wrong now: clone_failed, restore_failed, build_failed
 	// (the default image is running instead), backup_failed.
 	Error *Problem `json:"error,omitempty"`
+	// Boot is how the boot went, once it is over.
+	Boot *BootTrace `json:"boot,omitempty"`
 }
 
 // Codes in Heartbeat.Error and a VM's error.

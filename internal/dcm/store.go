@@ -230,6 +230,7 @@ type VMChange struct {
 	ClearError bool
 	Phase      *Phase
 	Runtime    *string
+	Boot       *BootTrace
 
 	Server       *ServerFacts
 	DNSRecordIDs []string
