@@ -118,6 +118,9 @@ func (w *world) kill(v vm) {
 	before := w.mainPID(v)
 	w.mustRun(v, "systemctl", "kill", "--signal=KILL", "--kill-whom=main", "dcm-agent.service")
 	w.requireGoesOn(v, before)
+	if out, err := w.run(v, "pgrep", "-f", "^sleep 4711$"); err != nil {
+		w.t.Errorf("it took what the user had left running: %v %s", err, out)
+	}
 }
 
 // reboot reboots the machine in the middle of work.

@@ -75,7 +75,8 @@ func parseUnit(text string) unit {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		switch name {
 		case "ExecStartPre":
-			u.before = append(u.before, value)
+			// "+" lifts the unit's sandbox, and here there is none.
+			u.before = append(u.before, strings.TrimPrefix(value, "+"))
 		case "ExecStart":
 			u.start = value
 		}
