@@ -113,6 +113,8 @@ e2e-guest: web ## the main job on real Linux guests in systemd-nspawn (needs roo
 	$(call need,systemd-nspawn,Debian: systemd-container)
 	$(call need,dnsmasq,Debian: dnsmasq-base)
 	$(call need,unshare,Debian: util-linux)
+	$(call need,nft,Debian: nftables)
+	$(call need,zstd)
 	@CGO_ENABLED=0 go build $(REPRODUCIBLE) -o $(DIST)/guest/dcm-agent ./cloudinit/agent
 	@disk=$$(infra/guest/rootfs.sh $(CACHE)) && \
 		DCM_GUEST_DISK=$$disk DCM_AGENT_BINARY=$(abspath $(DIST)/guest/dcm-agent) \

@@ -1,15 +1,20 @@
 #!/usr/bin/env bash
-# Usage: rootfs.sh CACHE
+# Usage: rootfs.sh CACHE [vm]
 #
 # Makes the disk that guests boot from, and prints its directory. It is a
 # prepared image: everything our user-data needs is in it. It is named after
 # what it is made of, this file, so that a change makes another. Beside it lies
-# a tar.zst of it, to carry to another machine or to turn into an ext4 image.
+# a tar.zst of it, to carry to another machine.
+#
+# With vm it has a kernel too, which a container needs none of, and what is
+# printed is a directory with that kernel (vmlinuz) and the disk as an ext4 file
+# system (disk.ext4).
 #
 # Needs root, mmdebstrap and zstd, and Debian's mirror the first time.
 set -euo pipefail
 
 cache=$1
+kind=${2:-guest}
 release=trixie
 mirror=http://deb.debian.org/debian
 packages=(
@@ -18,9 +23,13 @@ packages=(
   nftables iproute2 iputils-ping netbase procps sudo passwd less
 )
 
+if [ "$kind" = vm ]; then
+  packages+=(linux-image-cloud-amd64 tiny-initramfs udev kmod)
+fi
+
 key=$(sha256sum <"$0" | cut -c1-12)
-archive=$cache/guest-$release-$key.tar.zst
-disk=$cache/guest-$release-$key
+archive=$cache/$kind-$release-$key.tar.zst
+disk=$cache/$kind-$release-$key
 
 [ "$(id -u)" = 0 ] || { echo "rootfs.sh: needs root, to make device files and owners" >&2; exit 1; }
 for tool in mmdebstrap zstd; do
@@ -66,5 +75,17 @@ if [ ! -d "$disk" ]; then
   mkdir "$new/disk"
   zstd -q -d -c "$archive" | tar --numeric-owner --xattrs -C "$new/disk" -xf -
   mv "$new/disk" "$disk"
+fi
+if [ "$kind" = vm ]; then
+  if [ ! -e "$disk.image/disk.ext4" ]; then
+    command -v mke2fs >/dev/null || { echo "rootfs.sh: needs mke2fs (apt-get install e2fsprogs)" >&2; exit 1; }
+    new=$(mktemp -d "$cache/making-XXXXXX")
+    trap 'rm -rf --one-file-system "$new"' EXIT
+    mkdir "$new/image"
+    cp "$disk"/boot/vmlinuz-* "$new/image/vmlinuz"
+    mke2fs -q -t ext4 -d "$disk" "$new/image/disk.ext4" 3G
+    mv "$new/image" "$disk.image"
+  fi
+  disk=$disk.image
 fi
 echo "$disk"
