@@ -120,6 +120,19 @@ e2e-guest: web ## the main job on real Linux guests in systemd-nspawn (needs roo
 		DCM_GUEST_DISK=$$disk DCM_AGENT_BINARY=$(abspath $(DIST)/guest/dcm-agent) \
 		go test -exec '$(ALONE)' -count=1 -v -timeout 8m ./infra/guest
 
+.PHONY: e2e-vm
+e2e-vm: web ## the same in a machine of QEMU, with a kernel and Hetzner's own datasource (needs qemu-system-x86_64)
+	@[ "$$(id -u)" = 0 ] || { echo "make $@: needs root, to make the disk and its network" >&2; exit 1; }
+	$(call need,mmdebstrap)
+	$(call need,zstd)
+	$(call need,qemu-system-x86_64,Debian: qemu-system-x86)
+	$(call need,mke2fs,Debian: e2fsprogs)
+	$(call need,dnsmasq,Debian: dnsmasq-base)
+	@CGO_ENABLED=0 go build $(REPRODUCIBLE) -o $(DIST)/guest/dcm-agent ./cloudinit/agent
+	@image=$$(infra/guest/rootfs.sh $(CACHE) vm) && \
+		DCM_GUEST_IMAGE=$$image DCM_AGENT_BINARY=$(abspath $(DIST)/guest/dcm-agent) \
+		go test -exec '$(ALONE)' -count=1 -v -timeout 15m -run TestMachine ./infra/guest
+
 .PHONY: crash
 crash: web ## a rotation, a move and a deletion killed at every one of their calls
 	DCM_CRASH_STRIDE=1 go test -count=1 -run 'TestAnyStepMayCrash|TestManyCrashes' ./internal/api

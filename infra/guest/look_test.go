@@ -160,18 +160,24 @@ func (w *world) lookAtMetadata(v vm) {
 }
 
 func (w *world) lookAtSSH(v vm) {
-	ssh := func(key string, user string) (string, error) {
-		out, err := exec.CommandContext(w.t.Context(), "ssh", "-F", "none", "-i", key, "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none",
-			"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", user+"@"+v.IP, "id", "-un").CombinedOutput()
-		return strings.TrimSpace(string(out)), err
-	}
-	if out, err := ssh(w.key.file, "root"); err != nil || out != "root" {
+	if out, err := w.ssh(v, w.key, "id", "-un"); err != nil || out != "root" {
 		w.t.Errorf("the user's key: %v: %s", err, out)
 	}
-	out, err := ssh(mustKey(w.t).file, "root")
+	out, err := w.ssh(v, mustKey(w.t), "id", "-un")
 	if err == nil || !strings.Contains(out, "(publickey)") {
 		w.t.Errorf("another key, with no other way in: %v: %s", err, out)
 	}
+}
+
+// ssh runs a command in a guest, as whoever has the key.
+func (w *world) ssh(v vm, k key, words ...string) (string, error) {
+	w.t.Helper()
+	c := exec.CommandContext(w.t.Context(), "ssh", append([]string{
+		"-F", "none", "-i", k.file, "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "ConnectTimeout=30",
+		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "root@" + v.IP, "--",
+	}, words...)...)
+	out, err := c.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
 }
 
 func (w *world) lookAtUnit(v vm) {

@@ -24,11 +24,20 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/machine/guest"
 )
 
-// patience is how long anything may take before a test gives it up.
-const patience = 60 * time.Second
+// patience is how long anything may take before a test gives it up; a machine
+// whose processor is emulated takes longer.
+const (
+	patience        = 60 * time.Second
+	machinePatience = 5 * time.Minute
+)
 
-// diskVariable names the disk that guests boot from. make e2e-guest sets it.
-const diskVariable = "DCM_GUEST_DISK"
+// diskVariable names the disk that containers boot from, imageVariable the
+// directory with the kernel and the disk of machines. make e2e-guest and make
+// e2e-vm set them.
+const (
+	diskVariable  = "DCM_GUEST_DISK"
+	imageVariable = "DCM_GUEST_IMAGE"
+)
 
 // world is the local stack with guests as its servers, a git server beside it,
 // and a user.
@@ -40,6 +49,8 @@ type world struct {
 	token  string
 	repo   string
 	client *http.Client
+	// patience is how long its guests may take.
+	patience time.Duration
 	// functions is what the functions log.
 	functions *lockedBuffer
 }
@@ -47,6 +58,7 @@ type world struct {
 type worldOptions struct {
 	environment map[string]string       // the functions'
 	prepare     func(root string) error // changes each new disk
+	machine     bool                    // a machine of QEMU, not a container
 }
 
 // mustStart brings a world up. Without the variable there is nothing to boot,
@@ -54,15 +66,25 @@ type worldOptions struct {
 // fails the test.
 func mustStart(t *testing.T, o worldOptions) *world {
 	t.Helper()
-	disk := os.Getenv(diskVariable)
+	variable, target := diskVariable, "make e2e-guest"
+	if o.machine {
+		variable, target = imageVariable, "make e2e-vm"
+	}
+	disk, kernel := os.Getenv(variable), ""
 	if disk == "" {
-		t.Skipf("boots real guests, as root: make e2e-guest runs it (%s is not set)", diskVariable)
+		t.Skipf("boots real guests, as root: %s runs it (%s is not set)", target, variable)
+	}
+	if o.machine {
+		disk, kernel = filepath.Join(disk, "disk.ext4"), filepath.Join(disk, "vmlinuz")
 	}
 	agent, err := agentBinary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, key: mustKey(t), client: &http.Client{Transport: &http.Transport{}}, functions: &lockedBuffer{}}
+	w := &world{t: t, key: mustKey(t), client: &http.Client{Transport: &http.Transport{}}, functions: &lockedBuffer{}, patience: patience}
+	if o.machine {
+		w.patience = machinePatience
+	}
 	ca := mustAuthority(t)
 	logs := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	w.Stack, err = local.Start(t.Context(), local.Options{
@@ -71,7 +93,7 @@ func mustStart(t *testing.T, o worldOptions) *world {
 		ManualSchedules: true,
 		Hardware: func(m machine.Options) (machine.Hardware, error) {
 			g, err := guest.New(guest.Options{
-				Dir: m.Dir, Disk: disk, Trust: ca.pem, Prepare: o.prepare, Hosts: map[string]string{gitHost: guest.Address}, Logger: logs,
+				Dir: m.Dir, Disk: disk, Kernel: kernel, Trust: ca.pem, Prepare: o.prepare, Hosts: map[string]string{gitHost: guest.Address}, Logger: logs,
 			})
 			w.guests = g
 			return g, err
@@ -105,6 +127,11 @@ func (w *world) dump(functions string) {
 	for _, server := range w.State().Servers {
 		root := w.guests.Root(server.ID)
 		w.t.Logf("server %s is %s", server.Name, server.Status)
+		if root == "" {
+			b, _ := os.ReadFile(w.Dir + "/servers/server-" + server.ID + "/serial.log")
+			w.t.Logf("its serial line:\n%s", b)
+			continue
+		}
 		for _, path := range []string{root + "/../console.log", root + "/var/log/cloud-init-output.log"} {
 			b, _ := os.ReadFile(path)
 			w.t.Logf("%s:\n%s", filepath.Base(path), b)
@@ -236,7 +263,7 @@ func (w *world) get(id string) vm {
 // until reads a VM until the condition holds, and returns it.
 func (w *world) until(id, what string, holds func(vm) bool) vm {
 	w.t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(w.patience); ; time.Sleep(20 * time.Millisecond) {
 		v := w.get(id)
 		if holds(v) {
 			return v
@@ -255,7 +282,7 @@ func (w *world) untilStatus(id, status string) vm {
 // watch waits for something that happens in a guest.
 func (w *world) watch(what string, holds func() bool) {
 	w.t.Helper()
-	for end := time.Now().Add(patience); !holds(); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(w.patience); !holds(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			w.t.Fatalf("%s never came", what)
 		}

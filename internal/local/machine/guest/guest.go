@@ -1,5 +1,6 @@
 // Package guest is hardware that boots: every server is a Linux of its own in
-// a container of systemd-nspawn, with its own init, network and disk. It gets
+// a container of systemd-nspawn, with its own init, network and disk; or, with
+// a kernel too, in a machine of QEMU. It gets
 // its address by DHCP and its user-data from 169.254.169.254, and cloud-init
 // and systemd do with it what they do at Hetzner.
 //
@@ -38,14 +39,16 @@ const (
 type Options struct {
 	// Dir is where servers get their directories. It must exist.
 	Dir string
-	// Disk is the directory that a server's disk is at first (see
-	// infra/guest/rootfs.sh). It is never written to.
+	// Disk is the directory, or with a kernel the ext4 image, that a server's
+	// disk is at first (see infra/guest/rootfs.sh). It is never written to.
 	Disk string
+	// Kernel is the path of the kernel that servers boot; "" for containers.
+	Kernel string
 	// Trust is PEM certificates of authorities that guests trust besides
 	// Debian's.
 	Trust []byte
-	// Prepare, if set, changes a new disk, whose root it is given, before its
-	// first boot.
+	// Prepare, if set, changes a container's new disk, whose root it is given,
+	// before its first boot.
 	Prepare func(root string) error
 	// Hosts are names that guests can look up, and their addresses.
 	Hosts  map[string]string
@@ -186,16 +189,16 @@ func (g *Guests) Status(id string) string {
 
 // WorkspaceDir is where the server's workspace lies, as this process sees it.
 func (g *Guests) WorkspaceDir(id string) string {
-	if v := g.find(id); v != nil {
-		return filepath.Join(v.root(), "workspace")
+	if root := g.Root(id); root != "" {
+		return filepath.Join(root, "workspace")
 	}
 	return ""
 }
 
-// Root is the guest's file system, as this process sees it; "" for a server
-// that there isn't.
+// Root is a container's file system, as this process sees it; "" for a server
+// that there isn't, and for a machine.
 func (g *Guests) Root(id string) string {
-	if v := g.find(id); v != nil {
+	if v := g.find(id); v != nil && v.options.Kernel == "" {
 		return v.root()
 	}
 	return ""
@@ -251,6 +254,9 @@ func (g *Guests) groups() string { return filepath.Join(g.options.Dir, "..", "co
 func check(o Options) error {
 	if os.Geteuid() != 0 {
 		return errors.New("only root can")
+	}
+	if o.Kernel != "" {
+		return errors.Join(checkMachines(o), checkNamespace())
 	}
 	for tool, from := range map[string]string{
 		"systemd-nspawn": "systemd-container", "dnsmasq": "dnsmasq-base", "ip": "iproute2", "nsenter": "util-linux", "unshare": "util-linux",

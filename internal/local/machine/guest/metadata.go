@@ -81,10 +81,18 @@ func (v *server) metadata() map[string]any {
 	}
 }
 
+// nic is the name of the guest's network interface.
+func (v *server) nic() string {
+	if v.options.Kernel != "" {
+		return "eth0"
+	}
+	return "host0"
+}
+
 // network is how cloud-init is to configure the network.
 func (v *server) network() map[string]any {
 	return map[string]any{"version": 1, "config": []any{map[string]any{
-		"type": "physical", "name": "host0", "mac_address": hardwareAddress(v.info.ID),
+		"type": "physical", "name": v.nic(), "mac_address": hardwareAddress(v.info.ID),
 		"subnets": []any{map[string]any{"type": "dhcp", "ipv4": true}},
 	}}}
 }

@@ -76,6 +76,15 @@ func layCable(name string, info hetzner.ServerInfo, pid int) error {
 		name, hardwareAddress(info.ID), pid, Address, info.IPv4))
 }
 
+// layTap is a cable whose other end is a program.
+func layTap(name string, info hetzner.ServerInfo) error {
+	removeCable(name)
+	return ip(fmt.Sprintf("tuntap add dev %[1]s mode tap\n"+
+		"address add %[2]s/32 dev %[1]s\n"+
+		"link set %[1]s up\n"+
+		"route replace %[3]s/32 dev %[1]s\n", name, Address, info.IPv4))
+}
+
 // removeCable fails where there is none.
 func removeCable(name string) { _ = ip("link delete " + name + "\n") }
 

@@ -98,11 +98,16 @@ func (v *server) runUntilOff(container *exec.Cmd) {
 	}
 }
 
-// mount makes the server's disk: what it changes lies in a directory of its
+// mount makes the server's disk. A container's is a directory: what it changes lies in a directory of its
 // own above the disk that all begin with.
 func (v *server) mount() error {
 	if v.mounted {
 		return nil
+	}
+	if v.options.Kernel != "" {
+		err := v.makeImage()
+		v.mounted = err == nil
+		return err
 	}
 	for _, name := range []string{"changed", "work", "root"} {
 		if err := os.MkdirAll(filepath.Join(v.dir, name), 0o755); err != nil {
@@ -136,7 +141,7 @@ func (v *server) prepare() error {
 }
 
 // launch starts the container, in a network namespace of its own that holds
-// one end of a cable.
+// one end of a cable; or the machine, which is one end itself.
 func (v *server) launch() (*exec.Cmd, error) {
 	if err := os.MkdirAll(v.group, 0o755); err != nil {
 		return nil, fmt.Errorf("make a control group: %w", err)
@@ -151,12 +156,19 @@ func (v *server) launch() (*exec.Cmd, error) {
 		return nil, fmt.Errorf("open the console: %w", err)
 	}
 	defer console.Close()
-	c := exec.Command("unshare", "--net", "--mount", "--propagation", "private",
-		"sh", "-c", launcher, "launch", v.root(), "dcm-"+v.info.ID, filepath.Base(v.group))
+	if v.options.Kernel != "" {
+		if err := v.plugMachine(); err != nil {
+			return nil, err
+		}
+	}
+	c := v.command()
 	c.Stdout, c.Stderr = console, console
 	c.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(group.Fd()), Setpgid: true}
 	if err := c.Start(); err != nil {
-		return nil, fmt.Errorf("start the container: %w", err)
+		return nil, fmt.Errorf("start the guest: %w", err)
+	}
+	if v.options.Kernel != "" {
+		return c, nil
 	}
 	if err := v.plug(c.Process.Pid); err != nil {
 		v.killGroup()
@@ -166,13 +178,33 @@ func (v *server) launch() (*exec.Cmd, error) {
 	return c, nil
 }
 
+// command is what a server runs as.
+func (v *server) command() *exec.Cmd {
+	if v.options.Kernel != "" {
+		return v.machine()
+	}
+	return exec.Command("unshare", "--net", "--mount", "--propagation", "private",
+		"sh", "-c", launcher, "launch", v.root(), "dcm-"+v.info.ID, filepath.Base(v.group))
+}
+
 // plug lays the cable, and serves the guest's address by DHCP.
 func (v *server) plug(pid int) error {
-	v.leases.stop()
 	if err := layCable(v.cable(), v.info, pid); err != nil {
 		return err
 	}
-	var err error
+	return v.lease()
+}
+
+// plugMachine makes the machine's end of the cable, which is also ours.
+func (v *server) plugMachine() error {
+	if err := layTap(v.cable(), v.info); err != nil {
+		return err
+	}
+	return v.lease()
+}
+
+func (v *server) lease() (err error) {
+	v.leases.stop()
 	v.leases, err = serveAddress(v.dir, v.cable(), v.info)
 	return err
 }
@@ -198,7 +230,7 @@ func (v *server) destroy() error {
 	defer v.power.Unlock()
 	v.destroyed = true
 	v.cut()
-	if v.mounted {
+	if v.mounted && v.options.Kernel == "" {
 		if err := syscall.Unmount(v.root(), syscall.MNT_DETACH); err != nil {
 			return fmt.Errorf("unmount the disk: %w", err)
 		}
