@@ -131,7 +131,7 @@ e2e-vm: web ## the same in a machine of QEMU, with a kernel and Hetzner's own da
 	@CGO_ENABLED=0 go build $(REPRODUCIBLE) -o $(DIST)/guest/dcm-agent ./cloudinit/agent
 	@image=$$(infra/guest/rootfs.sh $(CACHE) vm) && \
 		DCM_GUEST_IMAGE=$$image DCM_AGENT_BINARY=$(abspath $(DIST)/guest/dcm-agent) \
-		go test -exec '$(ALONE)' -count=1 -v -timeout 15m -run TestMachine ./infra/guest
+		go test -exec '$(ALONE)' -count=1 -v -timeout 30m -run TestMachine ./infra/guest
 
 .PHONY: crash
 crash: web ## a rotation, a move and a deletion killed at every one of their calls

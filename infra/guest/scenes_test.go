@@ -68,6 +68,22 @@ func mustNFT(t *testing.T, rules string) {
 	}
 }
 
+// TestIPv6Metadata boots where metadata has an IPv6 address alone, which is
+// closed like the other.
+func TestIPv6Metadata(t *testing.T) {
+	w := mustStart(t, worldOptions{ipv6: true})
+	v := w.mustBeReady(nil)
+	w.lookAtCloudInit(v)
+	w.requireNoSecrets(v)
+	const ask = "curl -sf --max-time 2 -o /dev/null http://[fd00:ec2::254]/nocloud/user-data"
+	if out, err := w.run(v, "sh", "-c", ask); err != nil {
+		t.Errorf("root: %v %s", err, out)
+	}
+	if _, err := w.run(v, "sh", "-c", "runuser -u nobody -- "+ask); err == nil {
+		t.Error("a user reads it")
+	}
+}
+
 // TestAWrongClock boots guests whose agent's clock is a day ahead, and then a
 // control plane that is a day ahead of its guests.
 func TestAWrongClock(t *testing.T) {

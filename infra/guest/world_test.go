@@ -28,7 +28,7 @@ import (
 // whose processor is emulated takes longer.
 const (
 	patience        = 60 * time.Second
-	machinePatience = 5 * time.Minute
+	machinePatience = 15 * time.Minute
 )
 
 // diskVariable names the disk that containers boot from, imageVariable the
@@ -58,6 +58,7 @@ type world struct {
 type worldOptions struct {
 	environment map[string]string       // the functions'
 	prepare     func(root string) error // changes each new disk
+	ipv6        bool                    // metadata by IPv6 alone
 	machine     bool                    // a machine of QEMU, not a container
 }
 
@@ -93,7 +94,7 @@ func mustStart(t *testing.T, o worldOptions) *world {
 		ManualSchedules: true,
 		Hardware: func(m machine.Options) (machine.Hardware, error) {
 			g, err := guest.New(guest.Options{
-				Dir: m.Dir, Disk: disk, Kernel: kernel, Trust: ca.pem, Prepare: o.prepare, Hosts: map[string]string{gitHost: guest.Address}, Logger: logs,
+				Dir: m.Dir, Disk: disk, Kernel: kernel, Trust: ca.pem, Prepare: o.prepare, IPv6Metadata: o.ipv6, Hosts: map[string]string{gitHost: guest.Address}, Logger: logs,
 			})
 			w.guests = g
 			return g, err

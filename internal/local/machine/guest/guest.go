@@ -13,6 +13,7 @@ package guest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -50,6 +51,9 @@ type Options struct {
 	// Prepare, if set, changes a container's new disk, whose root it is given,
 	// before its first boot.
 	Prepare func(root string) error
+	// IPv6Metadata serves metadata at an IPv6 address alone. It is for one server
+	// at a time.
+	IPv6Metadata bool
 	// Hosts are names that guests can look up, and their addresses.
 	Hosts  map[string]string
 	Logger *slog.Logger
@@ -58,6 +62,7 @@ type Options struct {
 // Guests are all servers there are.
 type Guests struct {
 	options  Options
+	name     string // tells these guests' control groups from another's
 	logger   *slog.Logger
 	metadata *http.Server
 	names    *daemon // the DNS server
@@ -78,7 +83,7 @@ func New(o Options) (*Guests, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	g := &Guests{options: o, logger: o.Logger, servers: map[string]*server{}}
+	g := &Guests{options: o, name: rand.Text()[:8], logger: o.Logger, servers: map[string]*server{}}
 	if err := g.setUp(); err != nil {
 		return nil, errors.Join(fmt.Errorf("boot guests: %w", err), g.Close())
 	}
@@ -129,7 +134,7 @@ func (g *Guests) admit(info hetzner.ServerInfo) (*server, error) {
 	if v == nil {
 		v = &server{
 			info: info, dir: filepath.Join(g.options.Dir, "server-"+info.ID), options: g.options,
-			group: filepath.Join(g.groups(), groupPrefix+info.ID),
+			group: filepath.Join(g.groups(), groupPrefix+g.name+"-"+info.ID),
 		}
 		g.servers[info.ID] = v
 	}

@@ -1,12 +1,12 @@
-# Usage: launch ROOT NAME GROUP
+# Usage: launch ROOT NAME SEED
 #
-# Boots the disk at ROOT in a container. It runs in a network namespace of its
+# Boots the disk at ROOT in a container, whose cloud-init gets its data at SEED. It runs in a network namespace of its
 # own, into which the guest's network interface will come, and in a mount
 # namespace of its own.
 set -eu
 root=$1
 name=$2
-group=$3
+seed=$3
 
 ip link set lo up
 # The whole kernel's /sys would show the container this machine's devices, and
@@ -24,4 +24,4 @@ until ip link show dev host0 >/dev/null 2>&1; do
 done
 exec systemd-nspawn --quiet --directory="$root" --machine="$name" --register=no --keep-unit \
 	--network-interface=host0 --link-journal=no --resolv-conf=off --timezone=off --console=pipe \
-	--boot quiet systemd.log_level=notice "ds=nocloud;s=http://169.254.169.254/nocloud/"
+	--boot quiet systemd.log_level=notice "ds=nocloud;s=$seed"

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 )
 
@@ -27,7 +28,11 @@ func (g *Guests) serveMetadata() (*http.Server, error) {
 	m.HandleFunc("GET /nocloud/meta-data", g.told(func(v *server) any {
 		return map[string]any{"instance-id": "i-" + v.info.ID, "local-hostname": v.info.Name}
 	}))
-	listener, err := net.Listen("tcp", net.JoinHostPort(metadataAddress, "80"))
+	network, address := "tcp4", metadataAddress
+	if g.options.IPv6Metadata {
+		network, address = "tcp6", "::" // it comes with the first cable
+	}
+	listener, err := net.Listen(network, net.JoinHostPort(address, "80"))
 	if err != nil {
 		return nil, fmt.Errorf("serve metadata: %w", err)
 	}
@@ -65,11 +70,31 @@ func (g *Guests) caller(r *http.Request) *server {
 		return nil
 	}
 	for _, v := range g.all() {
-		if v.info.IPv4 == host {
+		if v.info.IPv4 == host || g.options.IPv6Metadata && slaac(v.info.ID) == host {
 			return v
 		}
 	}
 	return nil
+}
+
+// slaac is the address that a guest makes itself in the metadata service's
+// network, of its hardware address.
+func slaac(id string) string {
+	m, err := net.ParseMAC(hardwareAddress(id))
+	if err != nil {
+		return ""
+	}
+	a := netip.MustParseAddr(metadataAddress6).As16()
+	copy(a[8:], []byte{m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5]})
+	return netip.AddrFrom16(a).String()
+}
+
+// seed is where a container's cloud-init looks for its data.
+func (v *server) seed() string {
+	if v.options.IPv6Metadata {
+		return "http://[" + metadataAddress6 + "]/nocloud/"
+	}
+	return "http://" + metadataAddress + "/nocloud/"
 }
 
 // metadata is what Hetzner says of a server.

@@ -14,8 +14,12 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/hetzner"
 )
 
-// metadataAddress is the cloud's, see metadata.go.
-const metadataAddress = "169.254.169.254"
+// The cloud's metadata service, see metadata.go, in IPv4 and, as some clouds
+// have it, in IPv6.
+const (
+	metadataAddress  = "169.254.169.254"
+	metadataAddress6 = "fd00:ec2::254"
+)
 
 func need(tool, from string) error {
 	if _, err := exec.LookPath(tool); err != nil {
@@ -104,16 +108,24 @@ func (d *daemon) stop() {
 	}
 }
 
-// serveAddress answers DHCP on a cable, as Hetzner does: one address, and a
+// serveAddress answers DHCP on the cable, as Hetzner does: one address, and a
 // gateway outside of its network.
-func serveAddress(dir, cable string, info hetzner.ServerInfo) (*daemon, error) {
-	return dnsmasq(filepath.Join(dir, "dhcp.log"),
+func (v *server) serveAddress() (*daemon, error) {
+	cable, info := v.cable(), v.info
+	var more []string
+	if v.options.IPv6Metadata {
+		if err := ip("address replace " + metadataAddress6 + "/64 dev " + cable + " nodad\n"); err != nil {
+			return nil, err
+		}
+		more = []string{"--enable-ra", "--dhcp-range=::,constructor:" + cable + ",ra-only"}
+	}
+	return dnsmasq(filepath.Join(v.dir, "dhcp.log"), append(more,
 		"--port=0", "--interface="+cable, "--no-ping", "--leasefile-ro",
 		"--dhcp-range="+info.IPv4+","+info.IPv4+",255.255.255.255,1h",
 		"--shared-network="+cable+","+info.IPv4,
 		"--dhcp-option=option:router,"+Address,
 		"--dhcp-option=option:dns-server,"+Address,
-		"--dhcp-option=option:classless-static-route,"+Address+"/32,0.0.0.0,0.0.0.0/0,"+Address)
+		"--dhcp-option=option:classless-static-route,"+Address+"/32,0.0.0.0,0.0.0.0/0,"+Address)...)
 }
 
 // serveNames answers DNS for what the guests may know.

@@ -184,7 +184,7 @@ func (v *server) command() *exec.Cmd {
 		return v.machine()
 	}
 	return exec.Command("unshare", "--net", "--mount", "--propagation", "private",
-		"sh", "-c", launcher, "launch", v.root(), "dcm-"+v.info.ID, filepath.Base(v.group))
+		"sh", "-c", launcher, "launch", v.root(), "dcm-"+v.info.ID, v.seed())
 }
 
 // plug lays the cable, and serves the guest's address by DHCP.
@@ -205,7 +205,7 @@ func (v *server) plugMachine() error {
 
 func (v *server) lease() (err error) {
 	v.leases.stop()
-	v.leases, err = serveAddress(v.dir, v.cable(), v.info)
+	v.leases, err = v.serveAddress()
 	return err
 }
 
