@@ -24,7 +24,7 @@ packages=(
 )
 
 if [ "$kind" = vm ]; then
-  packages+=(linux-image-cloud-amd64 tiny-initramfs udev kmod)
+  packages+=(linux-image-cloud-amd64 tiny-initramfs udev kmod e2fsprogs)
 fi
 
 key=$(sha256sum <"$0" | cut -c1-12)

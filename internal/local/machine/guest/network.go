@@ -94,7 +94,7 @@ func removeCable(name string) { _ = ip("link delete " + name + "\n") }
 
 // hardwareAddress is a server's, like Hetzner's.
 func hardwareAddress(id string) string {
-	n, _ := strconv.ParseUint(id, 10, 24)
+	n, _ := strconv.ParseUint(id, 10, 64) // the simulated Hetzner's ids are numbers
 	return fmt.Sprintf("96:00:00:%02x:%02x:%02x", byte(n>>16), byte(n>>8), byte(n))
 }
 
@@ -121,6 +121,8 @@ func (v *server) serveAddress() (*daemon, error) {
 	}
 	return dnsmasq(filepath.Join(v.dir, "dhcp.log"), append(more,
 		"--port=0", "--interface="+cable, "--no-ping", "--leasefile-ro",
+		// A boot has two clients, which call themselves by two names.
+		"--dhcp-ignore-clid", "--dhcp-authoritative",
 		"--dhcp-range="+info.IPv4+","+info.IPv4+",255.255.255.255,1h",
 		"--shared-network="+cable+","+info.IPv4,
 		"--dhcp-option=option:router,"+Address,
