@@ -134,8 +134,24 @@ e2e-vm: web ## the same in a machine of QEMU, with a kernel and Hetzner's own da
 		go test -exec '$(ALONE)' -count=1 -v -timeout 30m -run TestMachine ./infra/guest
 
 .PHONY: crash
-crash: web ## a rotation, a move and a deletion killed at every one of their calls
-	DCM_CRASH_STRIDE=1 go test -count=1 -run 'TestAnyStepMayCrash|TestManyCrashes' ./internal/api
+crash: web ## rotation, move and deletion killed at every call; create and delete in every order
+	DCM_CRASH_STRIDE=1 go test -count=1 -run 'TestAnyStepMayCrash|TestManyCrashes|TestCreateAndDeleteAtOnce' ./internal/api
+
+.PHONY: matrix
+matrix: web ## every outside call of every flow disturbed in every way; STRIDE=1, FLOW=regexp
+	@table=$$(mktemp); trap 'rm -f "$$table"' EXIT; \
+	DCM_MATRIX_STRIDE=$(or $(STRIDE),1) DCM_MATRIX_TABLE=$$table \
+		go test -count=1 -timeout 30m -parallel 8 -run 'TestMatrix/$(FLOW)' ./internal/api || failed=1; \
+	cat "$$table"; exit $${failed:-0}
+
+LOAD ?= 50,1000,5000,3
+.PHONY: load
+load: web ## tenants, VMs at once, VMs, minutes under failing services; LOAD=50,1000,5000,3
+	DCM_LOAD=$(LOAD) go test -count=1 -timeout 30m -v -run 'TestLoad$$|TestSweepCost' -parallel 1 ./internal/api
+
+.PHONY: mutations
+mutations: web ## takes guards out of a copy of the code, one by one: a named test must notice each
+	@go run ./.ci/mutations
 
 .PHONY: bench
 bench: functions-host ## start times of the functions; the agent's speed and memory

@@ -18,6 +18,10 @@ for _ in $(seq 1 600); do
 done
 [ -s "$work/endpoint" ] || { cat "$work/log" >&2; exit 1; }
 DCM_TEST_DYNAMODB_ENDPOINT=$(head -n1 "$work/endpoint") go test -count=1 ./internal/store/... ./internal/local/dynamodb/...
+# Of the matrix, the cases of calls to the table: every ${MATRIX_STRIDE:-21}st of them.
+DCM_MATRIX_STRIDE=${MATRIX_STRIDE:-21} DCM_MATRIX_TABLE=$work/table DCM_TEST_DYNAMODB_ENDPOINT=$(head -n1 "$work/endpoint") \
+  go test -count=1 -parallel 8 -run TestMatrix ./internal/api || { cat "$work/table"; exit 1; }
+tail -n1 "$work/table"
 kill "$server" && wait "$server" 2>/dev/null || true
 
 echo "moto"

@@ -23,16 +23,17 @@ type agent struct {
 	options Options
 	log     *slog.Logger
 	clock   dcm.Clock
-	started time.Time
-	pace    pace
-	config  dcm.AgentConfig
-	store   *store
-	client  *control.Client
-	status  *status
-	stop    *stopper
-	monitor atomic.Pointer[idle.Monitor]
-	saver   backup.Saver
-	saving  sync.Mutex // one backup at a time
+	// bearings are for times that the control plane named.
+	bearings *bearings
+	pace     pace
+	config   dcm.AgentConfig
+	store    *store
+	client   *control.Client
+	status   *status
+	stop     *stopper
+	monitor  atomic.Pointer[idle.Monitor]
+	saver    backup.Saver
+	saving   sync.Mutex // one backup at a time
 
 	processes *proc.Workspace
 	runtime   workspace.Runtime
@@ -92,9 +93,11 @@ func open(o Options) (*agent, error) {
 		client: control.New(config.APIURL, config.VMID, o.Version, dcm.NewSecret(config.BootstrapToken)),
 		status: newStatus(),
 	}
-	a.client.Clock, a.started = a.clock, a.clock.Now()
+	a.bearings = &bearings{clock: a.clock}
+	a.client.Heard = a.bearings.hear
 	a.tracer = newTracer(o.Root, s.get().Answer == nil)
 	a.saver = backup.Saver{Control: a.client, HTTP: backup.NewTransferClient(), Tuning: a.tuning()}
+	a.saver.Tuning.Trouble, a.saver.Tuning.Moved = a.status.trouble, a.status.moved
 	a.life, a.endLife = context.WithCancel(context.Background())
 	a.stop = newStopper(a.recordWish)
 	if known := s.get(); known.Stop != nil {
@@ -181,9 +184,10 @@ func (a *agent) endOrLeave() {
 	a.stop.ask(wish{Reason: dcm.StopUser})
 }
 
-// watchLifetime ends the VM when its time is over, whatever else happens.
+// watchLifetime ends the VM when its time is over, by the control plane's clock,
+// whatever else happens. While that is away, nothing could be saved anyhow.
 func (a *agent) watchLifetime(ctx context.Context, expires time.Time) {
-	if until(ctx, planeClock{a}, expires, a.pace.poll, nil) {
+	if until(ctx, a.bearings, expires, a.pace.poll, nil) {
 		a.stop.ask(wish{Reason: dcm.StopMaxLifetime})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ var binary = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if built {
+	if built.Load() {
 		if path, err := binary(); err == nil {
 			_ = os.RemoveAll(filepath.Dir(path))
 		}
@@ -42,7 +43,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-var built bool
+var built atomic.Bool
 
 // process is the agent's binary, running.
 type process struct {
@@ -67,7 +68,7 @@ func (w *world) start(t *testing.T) *process {
 // and after the call has its effect, and starts it again.
 func TestKilledAtAnyMoment(t *testing.T) {
 	t.Parallel()
-	built = true
+	built.Store(true)
 	for _, route := range []string{"bootstrap", "heartbeat", "start", "parts", "put", "complete", "cleanup"} {
 		for _, late := range []bool{false, true} {
 			t.Run(route+map[bool]string{false: " before", true: " after"}[late], func(t *testing.T) {
@@ -137,7 +138,7 @@ func await(t *testing.T, w *world, p *process, killed bool) {
 
 func TestKilledWhileRestoring(t *testing.T) {
 	t.Parallel()
-	built = true
+	built.Store(true)
 	w := newWorld(t)
 	r := w.run(t)
 	w.await(t, state(dcm.AgentRunning))
@@ -167,7 +168,7 @@ func TestKilledWhileRestoring(t *testing.T) {
 
 func TestBinary(t *testing.T) {
 	t.Parallel()
-	built = true
+	built.Store(true)
 	w := newWorld(t)
 	p := w.start(t)
 	w.await(t, state(dcm.AgentRunning))

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/archive"
@@ -32,6 +33,9 @@ func (a *agent) bootstrap() error {
 			return nil
 		case errors.Is(err, context.Canceled):
 			return nil // stopped, and nothing there to be saved
+		case control.Refused(err):
+			return fmt.Errorf("bootstrap: the control plane refuses the bootstrap token, which works once, for %.0f minutes; this VM can't begin, and will be ended: %w",
+				dcm.BootstrapTokenLife.Minutes(), err)
 		case err != nil:
 			return fmt.Errorf("bootstrap: %w", err)
 		}
@@ -206,7 +210,7 @@ func (a *agent) restore(ctx context.Context, from dcm.Restore) (string, error) {
 	})
 	if err != nil {
 		if ctx.Err() == nil {
-			a.status.fail(problem(dcm.ProblemRestoreFailed, err.Error()))
+			a.status.fail(problem(dcm.ProblemRestoreFailed, words(err)))
 		}
 		return "", fmt.Errorf("restore the workspace: %w", err)
 	}
@@ -216,6 +220,14 @@ func (a *agent) restore(ctx context.Context, from dcm.Restore) (string, error) {
 		return "", err
 	}
 	return look.All, nil
+}
+
+// words are an error's, and first what its reader can do something about.
+func words(err error) string {
+	if errors.Is(err, syscall.ENOSPC) {
+		return "this VM's disk is full, and the workspace needs more: take a larger size; " + err.Error()
+	}
+	return err.Error()
 }
 
 func (a *agent) clone(ctx context.Context, answer *dcm.BootstrapAnswer) error {
@@ -234,11 +246,11 @@ func (a *agent) clone(ctx context.Context, answer *dcm.BootstrapAnswer) error {
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	words := err.Error()
+	said := words(err)
 	if e, ok := errors.AsType[*workspace.CloneError](err); ok {
-		words = e.Words
+		said = e.Words
 	}
-	a.status.fail(problem(dcm.ProblemCloneFailed, words))
+	a.status.fail(problem(dcm.ProblemCloneFailed, said))
 	return errors.Join(fmt.Errorf("clone the repository: %w", err), archive.Remove(staging))
 }
 

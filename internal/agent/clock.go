@@ -46,6 +46,33 @@ func (o Options) pace() pace {
 	return pace{poll: time.Minute, sample: 15 * time.Second}
 }
 
+// pass waits until d has passed on the clock since from. One that was set back
+// makes the wait no longer than d from then. It returns as until does.
+func pass(ctx context.Context, clock dcm.Clock, from time.Time, d time.Duration, poll time.Duration, wake <-chan struct{}) bool {
+	now := clock.Now()
+	left := min(d, from.Add(d).Sub(now))
+	return until(ctx, &forward{clock: clock, last: now}, now.Add(left), poll, wake)
+}
+
+// forward is a clock that stands still when another one is set back, and then
+// runs on with it.
+type forward struct {
+	clock dcm.Clock
+	last  time.Time
+	added time.Duration
+}
+
+// Now returns a time that is never before one that was returned earlier.
+func (f *forward) Now() time.Time {
+	now := f.clock.Now().Add(f.added)
+	if back := f.last.Sub(now); back > 0 {
+		f.added += back
+		now = f.last
+	}
+	f.last = now
+	return now
+}
+
 // until waits for a time of the clock. It returns true when it has come, false
 // when wake was heard or ctx ended before.
 func until(ctx context.Context, clock dcm.Clock, at time.Time, poll time.Duration, wake <-chan struct{}) bool {

@@ -83,6 +83,7 @@ func (a *agent) cleanUp() {
 		Base: a.patience(time.Second), Max: a.patience(time.Minute),
 		Transient: func(err error) bool { return !control.Ended(err) && !errors.Is(err, context.Canceled) },
 	}
+	last := lastResort{agent: a}
 	err := p.Do(a.life, func(ctx context.Context) error {
 		w, known := a.stop.get(), a.store.get()
 		err := a.client.Cleanup(ctx, dcm.Cleanup{
@@ -90,6 +91,7 @@ func (a *agent) cleanUp() {
 		})
 		if err != nil && !control.Ended(err) {
 			a.log.Warn("cleanup failed; it is tried again", "error", err)
+			last.failed(ctx, err)
 		}
 		return err
 	})

@@ -38,8 +38,6 @@ type world struct {
 	root  string
 	log   *syncBuffer
 	clock string // the file that moves the VM's clock
-	// planeAhead is how far the plane's clock is ahead of the VM's.
-	planeAhead time.Duration
 }
 
 func newWorld(t *testing.T) *world {
@@ -74,7 +72,7 @@ func (w *world) newVM(t *testing.T) {
 func (w *world) Now() time.Time {
 	b, _ := os.ReadFile(w.clock)
 	ahead, _ := time.ParseDuration(strings.TrimSpace(string(b)))
-	return time.Now().Add(ahead + w.planeAhead)
+	return time.Now().Add(ahead)
 }
 
 func (w *world) config() string    { return filepath.Join(w.root, "etc", "dcm", "agent.json") }
@@ -186,6 +184,11 @@ func describe(t testing.TB, dir string) string {
 			target, err := os.Readlink(p)
 			must(t, err)
 			line += " -> " + target
+			if s.Nlink > 1 && first[s.Ino] != "" {
+				line += " = " + first[s.Ino]
+			} else {
+				first[s.Ino] = name
+			}
 		case info.Mode().IsRegular():
 			if s.Nlink > 1 && first[s.Ino] != "" {
 				line += " = " + first[s.Ino]
@@ -249,4 +252,10 @@ func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
+}
+
+// write makes or changes a file in the workspace.
+func (w *world) write(t *testing.T, name string) {
+	t.Helper()
+	must(t, os.WriteFile(filepath.Join(w.workspace(), name), []byte(time.Now().String()), 0o644))
 }

@@ -23,8 +23,7 @@ func (a *agent) beatForever(ctx context.Context) {
 		if err == nil {
 			failed = 0
 			// A little early and never in step with other agents.
-			next := sent.Add(interval - rand.N(interval/10+1))
-			until(ctx, a.clock, next, a.pace.poll, a.status.changed)
+			pass(ctx, a.clock, sent, interval-rand.N(interval/10+1), a.pace.poll, a.status.changed)
 			continue
 		}
 		if control.Ended(err) {
@@ -50,6 +49,7 @@ func (a *agent) beat(ctx context.Context) error {
 	b.Version = a.options.Version
 	if m := a.monitor.Load(); m != nil {
 		b.Signals, b.IdleSince = m.State()
+		a.bearings.tell(&b)
 	}
 	answer, err := a.client.Heartbeat(ctx, b)
 	if err != nil {
@@ -57,7 +57,7 @@ func (a *agent) beat(ctx context.Context) error {
 	}
 	if answer.Token != "" {
 		a.client.SetToken(dcm.NewSecret(answer.Token))
-		if err := a.store.change(func(s *state) { s.Answer.VMToken = answer.Token }); err != nil {
+		if err := a.store.keep(func(s *state) { s.Answer.VMToken = answer.Token }); err != nil {
 			a.log.Error("the fresh token can't be kept", "error", err)
 		}
 	}

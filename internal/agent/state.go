@@ -1,12 +1,14 @@
 package agent
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"sync"
+	"syscall"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
@@ -43,12 +45,17 @@ type wish struct {
 // store keeps the state on disk. It holds secrets: mode 0600.
 type store struct {
 	path string
-	mu   sync.Mutex
-	now  state
+	// write replaces a file; writeFile but in tests.
+	write func(path string, content []byte) error
+	mu    sync.Mutex
+	now   state
+	// written is the file's content.
+	written []byte
 }
 
 func openStore(path string) (*store, error) {
-	s := &store{path: path}
+	s := &store{path: path, write: writeFile}
+	s.reserve()
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
@@ -60,6 +67,7 @@ func openStore(path string) (*store, error) {
 		// Not to be guessed at: the error's text could hold a secret.
 		return nil, fmt.Errorf("read the agent's state: %s is damaged", path)
 	}
+	s.written = b
 	return s, nil
 }
 
@@ -93,9 +101,50 @@ func (s *store) change(f func(*state)) error {
 	if err != nil {
 		return fmt.Errorf("encode the agent's state: %w", err)
 	}
-	if err := writeFile(s.path, b); err != nil {
+	if bytes.Equal(b, s.written) {
+		return nil // nor does a full disk hinder it
+	}
+	if err := s.save(b); err != nil {
 		return err
 	}
-	s.now = next
+	s.now, s.written = next, b
 	return nil
+}
+
+// keep makes a change count even if it can't be made durable: for what has
+// happened elsewhere already. The next change writes it.
+func (s *store) keep(f func(*state)) error {
+	err := s.change(f)
+	if err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		f(&s.now)
+	}
+	return err
+}
+
+// reserveBytes is room for a few states.
+const reserveBytes = 256 << 10
+
+func (s *store) reservePath() string { return s.path + ".reserve" }
+
+// reserve holds room on the disk for the state of an agent whose user fills
+// the disk. Without room it does without.
+func (s *store) reserve() {
+	if _, err := os.Stat(s.reservePath()); err == nil {
+		return
+	}
+	if s.write(s.reservePath(), make([]byte, reserveBytes)) != nil {
+		_ = os.Remove(s.reservePath())
+	}
+}
+
+// save writes the state, giving up the reserve if the disk is full.
+func (s *store) save(b []byte) error {
+	err := s.write(s.path, b)
+	if !errors.Is(err, syscall.ENOSPC) {
+		return err
+	}
+	_ = os.Remove(s.reservePath())
+	return s.write(s.path, b)
 }

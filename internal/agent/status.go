@@ -3,6 +3,7 @@ package agent
 import (
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/gateway"
@@ -21,8 +22,11 @@ type status struct {
 	reason  dcm.StopReason
 	boot    *dcm.BootTrace // once it is over
 	// lasting is what was wrong once and still matters; passing is what is
-	// wrong until it works again, a backup.
-	lasting, passing *dcm.Problem
+	// wrong until it works again, a backup; trying is the same of a step of a
+	// backup that is being repeated.
+	lasting, passing, trying *dcm.Problem
+	// backup is the one under way.
+	backup *progress
 	// changed holds one token when something has changed since it was taken.
 	changed chan struct{}
 }
@@ -69,13 +73,24 @@ func (s *status) heartbeat() dcm.Heartbeat {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := dcm.Heartbeat{State: s.state, Phase: s.phase, Runtime: s.runtime, Error: s.lasting, Boot: s.boot}
-	if s.passing != nil {
-		b.Error = s.passing
+	if p := s.temporary(); p != nil {
+		b.Error = p
+	}
+	if s.backup != nil {
+		b.Backup = s.backup.tell(time.Now())
 	}
 	if s.state == dcm.AgentStopping {
 		b.Reason = ownReason(s.reason)
 	}
 	return b
+}
+
+// temporary is what is wrong until it works again.
+func (s *status) temporary() *dcm.Problem {
+	if s.passing != nil {
+		return s.passing
+	}
+	return s.trying
 }
 
 // ownReason is a reason that an agent may give. The others are the control
@@ -94,8 +109,8 @@ func (s *status) page() gateway.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := gateway.Status{Phase: s.phase, Problem: s.lasting}
-	if s.passing != nil {
-		p.Problem = s.passing
+	if t := s.temporary(); t != nil {
+		p.Problem = t
 	}
 	switch s.state {
 	case dcm.AgentStopping:

@@ -13,6 +13,13 @@ import (
 
 func (w *world) advance(t *testing.T, ahead time.Duration) {
 	t.Helper()
+	w.plane.Advance(ahead)
+	w.setClock(t, ahead)
+}
+
+// setClock moves the VM's clock alone.
+func (w *world) setClock(t *testing.T, ahead time.Duration) {
+	t.Helper()
 	must(t, os.WriteFile(w.clock, []byte(ahead.String()), 0o600))
 }
 

@@ -55,19 +55,23 @@ func (a *agent) work(ctx context.Context) {
 	}
 }
 
+// retryBackupAfter is how soon a backup that failed is tried again.
+const retryBackupAfter = 2 * time.Minute
+
 // saveNowAndThen takes a backup every interval if something has changed. A
-// failure is told and tried again at the next.
+// failure is told, and tried again soon.
 func (a *agent) saveNowAndThen(ctx context.Context) {
 	interval := time.Duration(a.answer().BackupSeconds) * time.Second
 	if interval <= 0 {
 		return
 	}
-	due := a.readyAt.Add(interval)
-	for until(ctx, a.clock, due, a.pace.poll, nil) {
-		due = a.clock.Now().Add(interval)
+	pause := interval
+	for last := a.readyAt; pass(ctx, a.clock, last, pause, a.pace.poll, nil); {
+		last, pause = a.clock.Now(), interval
 		if err := a.save(ctx); err != nil && ctx.Err() == nil {
 			a.log.Error("the backup failed", "error", err)
 			a.status.update(func(s *status) { s.passing = problem(dcm.ProblemBackupFailed, err.Error()) })
+			pause = min(interval, retryBackupAfter)
 		}
 	}
 }
@@ -77,6 +81,7 @@ func (a *agent) saveNowAndThen(ctx context.Context) {
 func (a *agent) save(ctx context.Context) error {
 	a.saving.Lock()
 	defer a.saving.Unlock()
+	defer a.status.backingUp()()
 	// Looked at before it is read: what changes in between is read, and what
 	// changes later is noticed next time.
 	look, err := tree.TakeSettled(ctx, a.options.WorkspaceDir)
@@ -90,8 +95,9 @@ func (a *agent) save(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("back up: %w", err)
 		}
-		if err := a.store.change(func(s *state) { s.Generation, s.Saved = saved.Generation, look.All }); err != nil {
-			return err
+		// It is saved, whether or not this machine's disk can still note so.
+		if err := a.store.keep(func(s *state) { s.Generation, s.Saved = saved.Generation, look.All }); err != nil {
+			a.log.Error("the new generation can't be noted on disk", "error", err)
 		}
 		a.log.Info("saved", "generation", saved.Generation, "bytes", saved.Totals.Size, "seconds", time.Since(began).Seconds(),
 			"entries", saved.Report.Entries, "notes", saved.Report.Noted)

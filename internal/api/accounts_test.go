@@ -36,7 +36,10 @@ func TestOwnProviderAccount(t *testing.T) {
 	user := w.user("acme")
 
 	shared := user.launch()
-	a := user.call("POST", "/tenant/providers", w.providerBody()).expect(t, 201)
+	w.AddHetznerSSHKey("acme", 4711, "laptop")
+	body := w.providerBody()
+	body["sshKeyId"] = "laptop" // what is kept is its number
+	a := user.call("POST", "/tenant/providers", body).expect(t, 201)
 	added := decode[api.AddedProvider](t, a)
 	if added.Type != "hetzner" || !strings.HasPrefix(string(added.CredentialsKeyID), "ac-") || len(added.Fingerprint) != 12 ||
 		*added.DefaultRegion != "fsn1" || *added.SSHKeyID != "4711" || added.ProjectID != nil || added.LastCheckedAt == nil {

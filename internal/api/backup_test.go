@@ -17,12 +17,18 @@ import (
 )
 
 // backup plays an agent's backup of plain, whole, and returns the answer to
-// its completion.
+// its completion. Like an agent it starts again once, should the storage have
+// refused what was uploaded, while something is made to fail.
 func (m *machine) backup(generation int64, plain []byte) dcm.BackupCompleted {
 	m.w.t.Helper()
-	started, complete := m.upload(generation, plain)
-	path := m.path("/backups/" + string(started.BackupID) + "/complete")
-	return decode[dcm.BackupCompleted](m.w.t, m.call("POST", path, complete).expect(m.w.t, 200))
+	for again := m.w.patience > 0; ; again = false {
+		started, complete := m.upload(generation, plain)
+		a := m.call("POST", m.path("/backups/"+string(started.BackupID)+"/complete"), complete)
+		if a.status == 409 && again {
+			continue
+		}
+		return decode[dcm.BackupCompleted](m.w.t, a.expect(m.w.t, 200))
+	}
 }
 
 // upload plays a backup up to its completion.

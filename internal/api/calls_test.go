@@ -1,10 +1,15 @@
 package api_test
 
 import (
+	"maps"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/cloudflare"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/hetzner"
 )
 
 // TestCallsPerOperation holds the table of calls that the design promises:
@@ -20,7 +25,7 @@ func TestCallsPerOperation(t *testing.T) {
 }
 
 // testCallsPerOperation: a tenant's own accounts cost no more. A function opens
-// them once in five minutes; the first launch pays up to two KMS calls for it.
+// them once in five minutes; the first launch pays a KMS call for it.
 func testCallsPerOperation(t *testing.T, own bool) {
 	w := newWorld(t, nil)
 	user := w.user("acme")
@@ -69,4 +74,62 @@ func testCallsPerOperation(t *testing.T, own bool) {
 		t.Errorf("status %s after cleanup", got.Status)
 	}
 	w.nothingLeft()
+}
+
+// TestCallsOfAColdLaunch: the first launch that a function serves opens the
+// tenant's token for its provider and the one for its domain with one call, in
+// whatever order they came, at once too, and after any of them was replaced.
+func TestCallsOfAColdLaunch(t *testing.T) {
+	t.Parallel()
+	const rotated, rotatedDNS = "acme-rotated-token", "acme-rotated-dns"
+	for name, bring := range map[string]func(provider, dns func(token string)){
+		"provider, then domain": func(provider, dns func(string)) { provider(ownToken); dns(ownDNSToken) },
+		"domain, then provider": func(provider, dns func(string)) { dns(ownDNSToken); provider(ownToken) },
+		"both at once": func(provider, dns func(string)) {
+			var both sync.WaitGroup
+			both.Go(func() { provider(ownToken) })
+			both.Go(func() { dns(ownDNSToken) })
+			both.Wait()
+		},
+		"another token for the provider": func(provider, dns func(string)) {
+			provider(ownToken)
+			dns(ownDNSToken)
+			provider(rotated)
+		},
+		"another token for the domain": func(provider, dns func(string)) {
+			provider(ownToken)
+			dns(ownDNSToken)
+			dns(rotatedDNS)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, nil)
+			w.bringAlong()
+			w.AddHetznerToken(rotated, hetzner.Token{Project: "acme"})
+			w.AddCloudflareToken(rotatedDNS, cloudflare.Token{Zones: []string{ownZone}})
+			user := w.user("acme")
+			set := func(path string, body map[string]any) func(string) {
+				return func(token string) {
+					body["apiToken"] = token
+					user.call("POST", path, body).expect(t, 201)
+				}
+			}
+			bring(set("/tenant/providers", w.providerBody()), set("/tenant/dns", w.dnsBody()))
+			var vm api.CreatedVM
+			calls := w.callsDuring(func() { vm = user.launch() })
+			if want := map[string]int{"Decrypt": 1, "GenerateDataKey": 1, "Sign": 1}; !maps.Equal(calls["kms"], want) {
+				t.Errorf("calls to KMS %v, want %v", calls["kms"], want)
+			}
+			if vm.Hostname != string(vm.ID)+".vm."+ownDomain {
+				t.Errorf("%s is not in the tenant's domain", vm.Hostname)
+			}
+			delete(calls["dynamodb"], "Query")
+			if n := total(calls["dynamodb"]); n > 3 {
+				t.Errorf("%d calls to DynamoDB: %v", n, calls["dynamodb"])
+			}
+			user.force(vm.ID)
+			w.nothingLeft()
+		})
+	}
 }

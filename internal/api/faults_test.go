@@ -39,7 +39,7 @@ func TestFailedLaunches(t *testing.T) {
 		"sold out everywhere": {map[string]any{"service": "hetzner", "operation": "CreateServer", "mode": "error", "code": "resource_unavailable"}, 503, dcm.CodeCapacityUnavailable},
 		"token revoked":       {map[string]any{"service": "hetzner", "operation": "CreateServer", "mode": "error", "code": "unauthorized"}, 424, dcm.CodeProviderAuth},
 		"project full":        {map[string]any{"service": "hetzner", "operation": "CreateServer", "mode": "error", "code": "resource_limit_exceeded"}, 503, dcm.CodeCapacityUnavailable},
-		"DNS refuses":         {map[string]any{"service": "cloudflare", "operation": "*", "mode": "error", "code": "429", "count": 2}, 503, dcm.CodeProviderUnavailable},
+		"DNS refuses":         {map[string]any{"service": "cloudflare", "operation": "*", "mode": "error", "code": "429", "count": 2}, 429, dcm.CodeRateLimited},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -120,7 +120,7 @@ func TestQuota(t *testing.T) {
 		made []dcm.VMID
 		over int
 	)
-	for range 60 {
+	for range 200 {
 		all.Go(func() {
 			a := user.call("POST", "/vms", w.launchBody())
 			mu.Lock()
@@ -136,7 +136,7 @@ func TestQuota(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if len(made) != 10 || over != 50 || len(w.State().Servers) != 10 {
+	if len(made) != 10 || over != 190 || len(w.State().Servers) != 10 {
 		t.Fatalf("%d VMs, %d refused, %d servers", len(made), over, len(w.State().Servers))
 	}
 	user.call("DELETE", "/vms/"+string(made[0])+"?force=true", nil).expect(t, 202)

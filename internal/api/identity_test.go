@@ -67,7 +67,7 @@ func TestManyTenants(t *testing.T) {
 	nothing := w.bearer(issuer.Identity{User: "ada", Tenant: "acme"})
 	for path, permission := range map[string]dcm.Permission{
 		"/vms": dcm.PermissionVMsRead, "/tenant": dcm.PermissionTenantRead, "/tenant/usage": dcm.PermissionTenantRead,
-		"/tenant/events": dcm.PermissionTenantRead,
+		"/tenant/events": dcm.PermissionTenantRead, "/tenant/orphans": dcm.PermissionTenantRead,
 	} {
 		if a := nothing.call("GET", path, nil).expect(t, 403); !strings.Contains(a.problem.Detail, string(permission)) {
 			t.Errorf("%s: the 403 does not name %s: %s", path, permission, a.problem.Detail)

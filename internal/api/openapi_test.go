@@ -47,6 +47,7 @@ func contracts() map[string]contract {
 		"tenant-put":             {api.TenantPut(nil, tenants), tenancy.ProfileRequest{}, api.Tenant{}},
 		"tenant-usage":           {api.TenantUsage(nil, nil, ""), nil, api.Usage{}},
 		"tenant-events":          {api.TenantEvents(nil), nil, api.Page[dcm.Event]{}},
+		"tenant-orphans":         {api.TenantOrphans(nil), nil, api.Page[api.Orphan]{}},
 		"tenant-provider-add":    {api.TenantProviderAdd(nil), tenancy.ProviderRequest{}, api.AddedProvider{}},
 		"tenant-provider-remove": {api.TenantProviderRemove(nil), nil, api.RemovedProvider{}},
 		"tenant-dns-set":         {api.TenantDNSSet(nil), tenancy.DNSRequest{}, api.DNSConfig{}},

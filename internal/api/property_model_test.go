@@ -19,6 +19,13 @@ const modelQuota = 4
 type model struct {
 	*world
 	tenants []*modelTenant
+	// disturbed says that a call of the step under way fails, shaken that one
+	// failed since the sweeps last came to an end of everything.
+	disturbed, shaken bool
+	// deaf says that the failing call may be one that writes the audit log: an
+	// answer stands, though its entry could not be written.
+	deaf     bool
+	launches int
 }
 
 type modelTenant struct {
@@ -27,6 +34,11 @@ type modelTenant struct {
 	zone       string
 	vms        []*modelVM
 	workspaces []*modelWorkspace
+	// lost says that a launch has just failed, and may have left a record.
+	lost bool
+	// heard counts what the tenant's user was answered, by action and result;
+	// unheard those of them of which there may be no entry.
+	heard, unheard map[entry]int
 }
 
 type modelVM struct {
@@ -39,6 +51,8 @@ type modelVM struct {
 	generation int64
 	restored   int64
 	createdAt  time.Time
+	// letGo says that it may end without another backup.
+	letGo bool
 }
 
 // modelWorkspace is gone once its first VM has ended without a backup.
@@ -47,8 +61,9 @@ type modelWorkspace struct {
 	generation int64
 	content    []byte
 	vm         *modelVM
-	// ordered says that another key or another place was asked for, ever.
-	ordered bool
+	// ordered says that another key or another place was asked for, ever, doomed
+	// that its deletion was.
+	ordered, doomed bool
 }
 
 func (x *modelTenant) live() []*modelVM {
@@ -60,6 +75,11 @@ func (x *modelTenant) order() {
 	for _, ws := range x.workspaces {
 		ws.ordered = true
 	}
+}
+
+// played are the VMs whose machines the test plays.
+func (x *modelTenant) played() []*modelVM {
+	return slices.DeleteFunc(slices.Clone(x.vms), func(v *modelVM) bool { return v.machine == nil })
 }
 
 func pickOf[T any](all []T, n int) (T, bool) {
@@ -93,6 +113,9 @@ func steps() []modelStep {
 		{"reset", 1, (*model).reset},
 		{"advance", 3, (*model).advanceClock},
 		{"sweep", 2, (*model).sweepAll},
+		{"drop", 1, (*model).drop},
+		{"disturb", 4, (*model).disturb},
+		{"settle", 1, (*model).settle},
 	}
 }
 
@@ -113,13 +136,22 @@ func (m *model) resume(x *modelTenant, s step) {
 }
 
 func (m *model) launch(x *modelTenant, ws *modelWorkspace, body map[string]any) {
-	a := x.user.call("POST", "/vms", body)
+	m.launches++
+	a := x.user.call("POST", "/vms", body, "Idempotency-Key", fmt.Sprintf("launch-%d", m.launches))
 	switch {
+	case ws != nil && ws.doomed:
+		m.want("launch for a workspace that is being deleted", a, 404, 409)
+		return
 	case ws != nil && ws.vm != nil:
 		m.want("launch for a workspace in use", a, 409)
 		return
 	case len(x.live()) >= modelQuota:
 		m.want("launch beyond the quota", a, 429)
+		return
+	}
+	if m.disturbed && a.status != 201 {
+		m.want("a launch that a failure undid", a, 500, 503)
+		x.lost = true
 		return
 	}
 	m.want("launch", a, 201)
@@ -142,7 +174,7 @@ func (m *model) launch(x *modelTenant, ws *modelWorkspace, body map[string]any) 
 
 // get looks at a VM as its owner, and as somebody else.
 func (m *model) get(x *modelTenant, s step) {
-	vm, ok := pickOf(x.vms, s.Pick)
+	vm, ok := pickOf(x.played(), s.Pick)
 	if !ok {
 		return
 	}
@@ -151,7 +183,9 @@ func (m *model) get(x *modelTenant, s step) {
 	for _, method := range []string{"GET", "DELETE"} {
 		m.want(method+" of another tenant's VM", other.user.call(method, "/vms/"+string(vm.id)+"", nil), 404)
 	}
-	m.want("resuming another tenant's workspace", other.user.call("POST", "/vms", m.resumeBody(vm.workspace.id)), 404)
+	if vm.workspace.id != "" { // it may be gone
+		m.want("resuming another tenant's workspace", other.user.call("POST", "/vms", m.resumeBody(vm.workspace.id)), 404)
+	}
 	m.want("another VM's token", caller{m.world, vm.machine.token}.call("POST", "/vms/vm-abcdefghjk/heartbeat", dcm.Heartbeat{State: dcm.AgentRunning, Phase: dcm.PhaseReady}), 401)
 }
 
@@ -163,12 +197,13 @@ func (m *model) delete(x *modelTenant, s step) {
 
 func (m *model) force(x *modelTenant, s step) {
 	if vm, ok := pickOf(x.vms, s.Pick); ok {
+		vm.letGo = true
 		m.want("force", x.user.call("DELETE", "/vms/"+string(vm.id)+"?force=true", nil), 202)
 	}
 }
 
 func (m *model) bootstrap(x *modelTenant, s step) {
-	starting := slices.DeleteFunc(x.live(), func(v *modelVM) bool { return v.booted || v.status != dcm.StatusCreating })
+	starting := slices.DeleteFunc(x.live(), func(v *modelVM) bool { return v.booted || v.machine == nil || v.status != dcm.StatusCreating })
 	vm, ok := pickOf(starting, s.Pick)
 	if !ok || m.Now().Sub(vm.createdAt) > dcm.BootDeadline-time.Minute {
 		return // a sweep may take it for dead by now
@@ -198,7 +233,7 @@ func (m *model) beat(x *modelTenant, s step) {
 }
 
 func (m *model) backup(x *modelTenant, s step) {
-	vm, ok := pickOf(slices.DeleteFunc(x.live(), func(v *modelVM) bool { return !v.ran }), s.Pick)
+	vm, ok := pickOf(slices.DeleteFunc(x.live(), func(v *modelVM) bool { return !v.ran || v.letGo }), s.Pick)
 	if !ok {
 		return
 	}
@@ -224,17 +259,36 @@ func (m *model) cleanup(x *modelTenant, s step) {
 	if !ok {
 		return
 	}
-	if s.Amount%4 == 0 {
+	if s.Amount%4 == 0 && !vm.letGo {
 		m.want("cleanup with another generation", vm.machine.cleanup(vm.generation+1), 409)
 		return
 	}
+	vm.letGo = true
 	m.want("cleanup", vm.machine.cleanup(vm.generation), 202)
 }
 
 func (m *model) rotate(x *modelTenant, s step) {
 	if ws, ok := pickOf(x.workspaces, s.Pick); ok {
 		ws.ordered = true
-		m.want("rotate", x.user.call("POST", "/workspaces/"+string(ws.id)+"/rotate-key", nil), 202, 409)
+		m.want("rotate", x.user.call("POST", "/workspaces/"+string(ws.id)+"/rotate-key", nil), 202, 404, 409)
+	}
+}
+
+// drop deletes a workspace, which is refused while a VM holds it.
+func (m *model) drop(x *modelTenant, s step) {
+	ws, ok := pickOf(x.workspaces, s.Pick)
+	if !ok {
+		return
+	}
+	a := x.user.call("DELETE", "/workspaces/"+string(ws.id), nil)
+	switch {
+	case ws.vm != nil:
+		m.want("delete a workspace in use", a, 409)
+	case ws.doomed:
+		m.want("delete it again", a, 202, 404)
+	default:
+		m.want("delete a workspace", a, 202)
+		ws.doomed = true
 	}
 }
 
@@ -290,21 +344,32 @@ func (m *model) difference(tenants []*modelTenant) string {
 			return fmt.Sprintf("%s holds %d quota slots for %d VMs", x.id, seen.Usage.ActiveVMs, len(x.live()))
 		}
 	}
+	return m.outside()
+}
+
+// outside compares servers and records with the live VMs. What a failure left
+// half way may have lost its server, or some record, before the VM has ended.
+func (m *model) outside() string {
 	live, servers, names := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	for _, x := range m.tenants {
-		for _, vm := range x.live() {
-			live[string(vm.id)] = true
-		}
-	}
 	s := m.State()
 	for _, server := range s.Servers {
 		servers[server.Labels[dcm.LabelVM]] = true
 	}
-	if !maps.Equal(servers, live) || len(s.Servers) != len(live) {
-		return fmt.Sprintf("servers of %v, live VMs %v", servers, live)
-	}
 	for _, r := range s.DNSRecords {
-		names[string(dcm.VMID(r.Name[2:15]))] = true
+		names[r.Name[2:15]] = true
+	}
+	for _, x := range m.tenants {
+		for _, vm := range x.live() {
+			live[string(vm.id)] = true
+			if m.shaken && (vm.machine == nil || vm.status == dcm.StatusStopping) {
+				delete(live, string(vm.id))
+				delete(servers, string(vm.id))
+				delete(names, string(vm.id))
+			}
+		}
+	}
+	if !maps.Equal(servers, live) || !m.shaken && len(s.Servers) != len(live) {
+		return fmt.Sprintf("servers of %v, live VMs %v", servers, live)
 	}
 	if !maps.Equal(names, live) {
 		return fmt.Sprintf("records of %v, live VMs %v", names, live)
@@ -327,6 +392,7 @@ func (m *model) look(x *modelTenant) string {
 		}
 		cursor = "&cursor=" + *page.NextCursor
 	}
+	m.adopt(x, listed)
 	for _, vm := range x.vms {
 		seen, ok := listed[vm.id]
 		if !ok || seen.TenantID != x.id {
@@ -349,7 +415,32 @@ func (m *model) look(x *modelTenant) string {
 			return wrong
 		}
 	}
+	x.workspaces = slices.DeleteFunc(x.workspaces, func(ws *modelWorkspace) bool { return ws.id == "" })
 	return ""
+}
+
+// adopt takes up the record that a failed launch left. It runs nothing, and holds
+// its slot and its workspace until a sweep has ended it.
+func (m *model) adopt(x *modelTenant, listed map[dcm.VMID]api.VM) {
+	known := map[dcm.VMID]bool{}
+	for _, vm := range x.vms {
+		known[vm.id] = true
+	}
+	for id, seen := range listed {
+		if known[id] || !x.lost {
+			continue
+		}
+		x.lost = false
+		vm := &modelVM{id: id, status: seen.Status, createdAt: seen.CreatedAt, workspace: &modelWorkspace{}}
+		for _, ws := range x.workspaces {
+			if ws.id == seen.WorkspaceID {
+				vm.workspace = ws
+			}
+		}
+		vm.workspace.vm = vm
+		x.vms = append(x.vms, vm)
+	}
+	x.lost = false
 }
 
 // lookAt compares a workspace. While no VM holds it, a sweep may re-encrypt or
@@ -358,6 +449,10 @@ func (m *model) look(x *modelTenant) string {
 func (m *model) lookAt(x *modelTenant, ws *modelWorkspace) string {
 	var seen api.Workspace
 	a := x.user.call("GET", "/workspaces/"+string(ws.id), nil)
+	if a.status == 404 && ws.doomed {
+		ws.id = "" // it is gone
+		return ""
+	}
 	if a.status != 200 || json.Unmarshal(a.body, &seen) != nil {
 		return fmt.Sprintf("workspace %s: %s", ws.id, a.body)
 	}

@@ -49,6 +49,7 @@ func TestTenantsBehaveAsTheModel(t *testing.T) {
 	for i := 0; i*stepsPerWorld < count; i++ {
 		n := min(stepsPerWorld, count-i*stepsPerWorld)
 		t.Run(fmt.Sprintf("seed %d", seed+i), func(t *testing.T) {
+			t.Parallel()
 			play(t, rapid.SliceOfN(stepGenerator(), n, n).Example(seed+i))
 		})
 	}
@@ -82,6 +83,7 @@ func stepGenerator() *rapid.Generator[step] {
 func play(t *testing.T, all []step) {
 	w := newWorld(t, map[string]string{"MAX_CONCURRENT_VMS": strconv.Itoa(modelQuota)})
 	m := &model{world: w}
+	w.heard = m.hear
 	for i, id := range []dcm.TenantID{"acme", "beta", "gamma"} {
 		m.tenants = append(m.tenants, m.newTenant(i, id))
 	}
@@ -98,7 +100,8 @@ func play(t *testing.T, all []step) {
 	for _, s := range all {
 		played = append(played, fmt.Sprintf("%s %s/%d/%d", m.tenants[s.Tenant].id, s.Do, s.Pick, s.Amount))
 		actions[s.Do](m.tenants[s.Tenant], s)
-		if s.Do == "advance" || s.Do == "sweep" {
+		m.calm(s)
+		if s.Do == "advance" || s.Do == "sweep" || s.Do == "settle" {
 			m.check(m.tenants...)
 		} else {
 			m.check(m.tenants[s.Tenant])
@@ -112,13 +115,14 @@ func play(t *testing.T, all []step) {
 			x.user.force(vm.id)
 		}
 	}
+	m.settle(nil, step{})
 	m.check(m.tenants...)
 	w.nothingLeft()
 }
 
 // newTenant makes a tenant, and outside what it may bring along.
 func (m *model) newTenant(i int, id dcm.TenantID) *modelTenant {
-	x := &modelTenant{id: id, user: m.user(id)}
+	x := &modelTenant{id: id, user: m.user(id), heard: map[entry]int{}, unheard: map[entry]int{}}
 	x.zone = fmt.Sprintf("%032x", 0xabc0+i)
 	name := string(id)
 	m.AddHetznerToken(name+"-hetzner-token", hetzner.Token{Project: name})

@@ -11,7 +11,9 @@ import (
 
 // TestSealedValuesOpenWhereTheyLie: every sealed value of the real table opens
 // in one context, its own. Copied to another tenant, purpose or item it is
-// worth nothing, and neither is it after a change of any kind.
+// worth nothing, and neither is it after a change of any kind; and not even to a
+// function that has the very key in memory that the value is under. A tenant's
+// accounts key is no sealed value, and opens nowhere.
 func TestSealedValuesOpenWhereTheyLie(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -27,7 +29,7 @@ func TestSealedValuesOpenWhereTheyLie(t *testing.T) {
 	acme.call("POST", "/tenant/dns", w.dnsBody()).expect(t, 201)
 	acme.call("POST", "/tenant/storage", w.storageBody()).expect(t, 201)
 
-	resources := []string{string(vm.ID), string(other.id), string(theirs.ID), "ac-abcdefghjk", ""}
+	resources := []string{string(vm.ID), string(other.id), string(theirs.ID), "ac-abcdefghjk", "acme", ""}
 	for _, id := range []dcm.WorkspaceID{vm.WorkspaceID, other.boot.WorkspaceID, theirs.WorkspaceID} {
 		resources = append(resources, fmt.Sprintf("%s#1", id), fmt.Sprintf("%s#2", id), string(id))
 	}
@@ -48,7 +50,7 @@ func TestSealedValuesOpenWhereTheyLie(t *testing.T) {
 	for _, tenant := range []dcm.TenantID{"acme", "evil", "default", ""} {
 		for _, purpose := range []dcm.Purpose{
 			dcm.PurposeTerminalPassword, dcm.PurposeWorkspaceKey, dcm.PurposeProviderCredential,
-			dcm.PurposeDNSCredential, dcm.PurposeStorageCredential,
+			dcm.PurposeDNSCredential, dcm.PurposeStorageCredential, dcm.PurposeAccountsKey,
 		} {
 			for _, resource := range resources {
 				all = append(all, dcm.SealContext{Tenant: tenant, Purpose: purpose, Resource: resource})
@@ -56,9 +58,12 @@ func TestSealedValuesOpenWhereTheyLie(t *testing.T) {
 		}
 	}
 
-	sealer, opened := keys.Sealer(w.behind()), map[dcm.SealContext]int{}
+	a := w.behind()
+	sealer, remembering, opened := keys.Sealer(a), keys.AccountSealer(a), map[dcm.SealContext]int{}
+	accountsKeys := 0
 	for _, item := range w.Items() {
 		owner := fmt.Sprint(item["PK"])
+		key, _ := item["accountsKey"].([]byte)
 		for _, sealed := range binaries(item) {
 			var own []dcm.SealContext
 			for _, c := range all {
@@ -68,11 +73,26 @@ func TestSealedValuesOpenWhereTheyLie(t *testing.T) {
 					t.Errorf("refused with %v", err)
 				}
 			}
+			if bytes.Equal(sealed, key) {
+				if accountsKeys++; len(own) != 0 || owner != "TENANT#acme" {
+					t.Errorf("the accounts key of %s opens as %+v", owner, own)
+				}
+				continue
+			}
 			if len(own) != 1 || owner != "TENANT#"+string(own[0].Tenant) {
 				t.Errorf("a value of %s %v opens as %+v", owner, item["SK"], own)
 				continue
 			}
 			opened[own[0]]++
+			// Its own first: what follows finds the key in memory.
+			if _, err := remembering.Open(t.Context(), own[0], sealed); err != nil {
+				t.Errorf("%+v, with a memory: %v", own[0], err)
+			}
+			for _, c := range all {
+				if _, err := remembering.Open(t.Context(), c, sealed); err == nil && c != own[0] {
+					t.Errorf("%+v opens as %+v with its key in memory", own[0], c)
+				}
+			}
 			for i := range sealed {
 				spoiled := bytes.Clone(sealed)
 				spoiled[i] ^= 1
@@ -81,6 +101,9 @@ func TestSealedValuesOpenWhereTheyLie(t *testing.T) {
 				}
 			}
 		}
+	}
+	if accountsKeys != 1 {
+		t.Errorf("%d accounts keys", accountsKeys)
 	}
 	kinds := map[dcm.Purpose]int{}
 	for c := range opened {

@@ -165,7 +165,7 @@ func (w *world) badProviders(b *badSettings) {
 	post("SSH key with a newline", "sshKeyId", "1\n2")
 	post("SSH key too long", "sshKeyId", strings.Repeat("1", 65))
 	post("project with a quote", "projectId", `a"b`)
-	post("unknown field", "selfDestruct", "provider")
+	post("unknown field", "selfDestroy", "provider")
 }
 
 func (w *world) badZones(b *badSettings) {

@@ -34,7 +34,7 @@ func (w *world) bringAlong() {
 }
 
 func (w *world) providerBody() map[string]any {
-	return map[string]any{"type": "hetzner", "apiToken": ownToken, "region": "fsn1", "sshKeyId": "4711"}
+	return map[string]any{"type": "hetzner", "apiToken": ownToken, "region": "fsn1"}
 }
 
 func (w *world) dnsBody() map[string]any {

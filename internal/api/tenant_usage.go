@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"fmt"
-	"math"
 	"net/http"
 	"net/url"
 
@@ -69,10 +68,9 @@ func usageMonth(q url.Values, current dcm.Month) (dcm.Month, error) {
 }
 
 func viewUsage(u dcm.MonthlyUsage, currency string) Usage {
-	const gigabyteHour = 1e9 * 3600
 	v := Usage{
 		Month: u.Month, Items: make([]UsageItem, 0, len(u.VMs)),
-		StorageGBHours: math.Round(float64(u.StorageByteSeconds)/gigabyteHour*1e6) / 1e6,
+		StorageGBHours: u.Storage.GBHours(),
 		TotalCost:      u.Cost.String(), Currency: currency,
 	}
 	for _, i := range u.VMs {

@@ -29,6 +29,7 @@ type CloudProvider struct {
 	DefaultRegion    *string       `json:"defaultRegion"`
 	SSHKeyID         *string       `json:"sshKeyId"`
 	ProjectID        *string       `json:"projectId"`
+	SelfDestruct     *string       `json:"selfDestruct"`
 	AddedAt          time.Time     `json:"addedAt"`
 	LastCheckedAt    *time.Time    `json:"lastCheckedAt"`
 	Problem          *dcm.Problem  `json:"problem"`
@@ -105,7 +106,8 @@ func viewProvider(a dcm.ProviderAccount) CloudProvider {
 	return CloudProvider{
 		CredentialsKeyID: a.ID, Fingerprint: a.Fingerprint,
 		DefaultRegion: optional(a.Region), SSHKeyID: optional(a.SSHKeyID), ProjectID: optional(a.ProjectID),
-		AddedAt: a.AddedAt, LastCheckedAt: optionalTime(a.CheckedAt), Problem: a.Problem, ActiveVMs: a.ActiveVMs,
+		SelfDestruct: optional(a.SelfDestruct),
+		AddedAt:      a.AddedAt, LastCheckedAt: optionalTime(a.CheckedAt), Problem: a.Problem, ActiveVMs: a.ActiveVMs,
 	}
 }
 

@@ -53,9 +53,12 @@ func expected(t *testing.T, vms ...api.VM) ledger {
 		return l[u.Month][u.Size]
 	}
 	for _, v := range vms {
-		vm := dcm.VM{
-			ID: v.ID, ProviderID: *v.ProviderID, Provider: v.Provider, Size: v.Size, CreatedAt: v.CreatedAt,
-			Price: &dcm.Price{Hourly: v.Price.Hourly},
+		vm := dcm.VM{ID: v.ID, Provider: v.Provider, Size: v.Size, CreatedAt: v.CreatedAt}
+		if v.ProviderID != nil {
+			vm.ProviderID = *v.ProviderID
+		}
+		if v.Price != nil {
+			vm.Price = &dcm.Price{Hourly: v.Price.Hourly}
 		}
 		item(vm.Started()).VMsStarted++
 		if v.StoppedAt == nil {

@@ -48,6 +48,10 @@ type VM struct {
 	Price      *Price         `json:"price"`
 	Generation int64          `json:"generation"`
 	Labels     dcmLabels      `json:"labels"`
+	// Receipt is null until the VM has ended. OrphanMinutes is for how long a
+	// server of it existed after StoppedAt.
+	Receipt       *Receipt `json:"receipt"`
+	OrphanMinutes int      `json:"orphanMinutes"`
 }
 
 type dcmLabels map[string]string
@@ -85,6 +89,7 @@ func (l Links) View(vm dcm.VM) VM {
 		StoppingAt: vm.StoppingAt, StoppedAt: vm.StoppedAt, ExpiresAt: vm.ExpiresAt,
 		Idle:       Idle{TimeoutMinutes: int(vm.IdleTimeout / time.Minute), IdleSince: vm.IdleSince, Signals: vm.Signals},
 		Generation: vm.Generation, Labels: dcmLabels{},
+		Receipt: viewReceipt(vm), OrphanMinutes: vm.OrphanMinutes,
 	}
 	for name, value := range vm.Labels {
 		v.Labels[name] = value

@@ -6,10 +6,11 @@ import (
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/httpapi"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/lifecycle"
 )
 
 type bootstrapper interface {
-	Bootstrap(context.Context, dcm.TokenClaims, dcm.BootstrapRequest) (dcm.BootstrapAnswer, error)
+	Bootstrap(context.Context, dcm.TokenClaims, dcm.BootstrapRequest) (lifecycle.Bootstrapped, error)
 }
 
 // VmsBootstrap is POST /vms/{id}/bootstrap.
@@ -23,14 +24,12 @@ func VmsBootstrap(b bootstrapper) httpapi.Endpoint {
 			if err := httpapi.Decode(r.Body, &body); err != nil {
 				return httpapi.Response{}, err
 			}
-			answer, err := b.Bootstrap(ctx, r.VM, body)
+			booted, err := b.Bootstrap(ctx, r.VM, body)
 			if err != nil {
 				return httpapi.Response{}, notFoundAs(err, errNoVM)
 			}
-			response := httpapi.JSON(http.StatusOK, answer)
-			// A VM that restores has used up the calls that a bootstrap may
-			// cost: its first heartbeat adds the entry.
-			response.Audited = answer.Restore != nil
+			response := httpapi.JSON(http.StatusOK, booted.Answer)
+			response.Audited = booted.NotedLater
 			return response, nil
 		},
 	}

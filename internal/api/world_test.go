@@ -24,25 +24,39 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/issuer"
 )
 
-// world is the whole control plane over the stand-ins, with servers whose
-// agents end at once: the test plays the VMs.
+// world is the whole control plane over the stand-ins, with servers on paper:
+// the test plays the VMs.
 type world struct {
 	*local.Stack
 	t *testing.T
 	// getenv is the environment of sweep-keys, for what looks behind the API.
 	getenv func(string) string
+	// getenvVMs is the one of sweep-vms.
+	getenvVMs func(string) string
+	// patience is how often a caller asks again after a failure of ours, and
+	// heard is told of every answer.
+	patience int
+	heard    func(c caller, method, path string, a answer)
+	// relays stand between one function and one service.
+	relays map[route]*relay
+	// hardware is what the servers are.
+	hardware *paper
 }
 
-func newWorld(t *testing.T, environment map[string]string) *world {
+func newWorld(t *testing.T, environment map[string]string, relays ...*relay) *world {
 	t.Helper()
 	agent := filepath.Join(t.TempDir(), "agent")
 	if err := os.WriteFile(agent, []byte("#!/bin/sh\nexit 0\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t}
+	w := &world{t: t, relays: map[route]*relay{}, hardware: newPaper()}
+	for _, r := range relays {
+		w.relays[r.route] = r
+		r.start(w)
+	}
 	stack, err := local.Start(t.Context(), local.Options{
 		Template: "../../template.yaml", Functions: w.function, AgentBinary: agent,
-		Dir: t.TempDir(), ManualSchedules: true, Environment: environment,
+		Dir: t.TempDir(), ManualSchedules: true, Environment: environment, Machine: w.hardware,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -63,10 +77,13 @@ func newWorld(t *testing.T, environment map[string]string) *world {
 
 // function builds one of the functions.
 func (w *world) function(name string, getenv func(string) string, clock dcm.Clock, output io.Writer) (lambda.Handler, error) {
-	if name == "sweep-keys" {
+	switch name {
+	case "sweep-keys":
 		w.getenv = getenv
+	case "sweep-vms":
+		w.getenvVMs = getenv
 	}
-	return registry.Function(name, getenv, clock, output)
+	return registry.Function(name, w.relayed(name, getenv), clock, output)
 }
 
 // caller speaks for one user of one tenant, or for one VM.
@@ -95,9 +112,24 @@ type answer struct {
 	problem httpapi.Problem
 }
 
-// call makes a request; body is marshalled unless it is a string. The request,
-// if it was a good one, and the answer must be as the OpenAPI document says.
+// call makes a request, and makes it again, as often as the world has patience,
+// while the answer is a failure that may pass.
 func (c caller) call(method, path string, body any, headers ...string) answer {
+	c.w.t.Helper()
+	for try := 0; ; try++ {
+		a := c.once(method, path, body, headers...)
+		if c.w.heard != nil {
+			c.w.heard(c, method, path, a)
+		}
+		if a.status < 500 || try >= c.w.patience {
+			return a
+		}
+	}
+}
+
+// once makes a request; body is marshalled unless it is a string. The request,
+// if it was a good one, and the answer must be as the OpenAPI document says.
+func (c caller) once(method, path string, body any, headers ...string) answer {
 	c.w.t.Helper()
 	var (
 		raw []byte
@@ -181,20 +213,9 @@ type machine struct {
 func (w *world) machine(id dcm.VMID) *machine {
 	w.t.Helper()
 	m := &machine{caller: caller{w: w}, id: id}
-	w.eventually("user-data of "+string(id), func() bool {
-		var config dcm.AgentConfig
-		found, _ := filepath.Glob(filepath.Join(w.Dir, "servers", "*", "*", "etc", "dcm", "agent.json"))
-		more, _ := filepath.Glob(filepath.Join(w.Dir, "servers", "*", "etc", "dcm", "agent.json"))
-		for _, path := range append(found, more...) {
-			raw, err := os.ReadFile(path)
-			if err == nil && json.Unmarshal(raw, &config) == nil && config.VMID == id {
-				m.bootToken = config.BootstrapToken
-				return true
-			}
-		}
-		return false
-	})
-	// Its own agent ends at once. Until then the provider says that it starts.
+	w.eventually("user-data of "+string(id), func() bool { return w.hardware.token(id) != "" })
+	m.bootToken = w.hardware.token(id)
+	// Until its agent has ended the provider says that it starts.
 	w.eventually("the end of the agent of "+string(id), func() bool {
 		for _, s := range w.State().Servers {
 			if s.Labels[dcm.LabelVM] == string(id) {

@@ -51,11 +51,16 @@ type Config struct {
 	HeartbeatInterval time.Duration
 	BackupInterval    time.Duration
 
+	// MaxOrphanDeletions is the most that one run of sweep-orphans deletes.
+	MaxOrphanDeletions int
+
 	AgentKeyPrefix string
 	// AgentSHA256 holds the agent's digest per architecture.
 	AgentSHA256 map[string]string
 
-	HetznerToken    SecretSetting
+	HetznerToken SecretSetting
+	// HetznerSSHKeyID is the platform's key for new servers; "" for none.
+	HetznerSSHKeyID string
 	CloudflareToken SecretSetting
 
 	Region    string
@@ -105,10 +110,13 @@ func ReadConfig(getenv func(string) string) (Config, error) {
 		HeartbeatInterval: e.seconds("HEARTBEAT_SECONDS", dcm.HeartbeatInterval),
 		BackupInterval:    e.seconds("BACKUP_SECONDS", dcm.BackupInterval),
 
+		MaxOrphanDeletions: e.number("MAX_ORPHAN_DELETIONS", 25, 1, 10_000),
+
 		AgentKeyPrefix: e.or("AGENT_KEY_PREFIX", "agent/"),
 		AgentSHA256:    map[string]string{},
 
 		HetznerToken:    SecretSetting{dcm.NewSecret(getenv("HCLOUD_TOKEN")), getenv("HCLOUD_TOKEN_PARAMETER")},
+		HetznerSSHKeyID: getenv("HCLOUD_SSH_KEY_ID"),
 		CloudflareToken: SecretSetting{dcm.NewSecret(getenv("CLOUDFLARE_TOKEN")), getenv("CLOUDFLARE_TOKEN_PARAMETER")},
 
 		Region: e.or("AWS_REGION", "us-east-1"),

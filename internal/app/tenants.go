@@ -27,6 +27,11 @@ func TenantEvents(a *App) (lambda.Handler, error) {
 	return a.Endpoint(api.TenantEvents(a.Store())), nil
 }
 
+// TenantOrphans builds tenant-orphans.
+func TenantOrphans(a *App) (lambda.Handler, error) {
+	return a.Endpoint(api.TenantOrphans(a.Store())), nil
+}
+
 // AdminQuotasPut builds admin-quotas-put.
 func AdminQuotasPut(a *App) (lambda.Handler, error) {
 	return a.Endpoint(api.AdminQuotasPut(a.profiles(), a.tenantPresenter())), nil

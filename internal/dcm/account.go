@@ -24,6 +24,9 @@ func NewAccountID(random io.Reader) (AccountID, error) {
 // ProviderNames are the providers that the system has words for.
 var ProviderNames = []string{"hetzner", "scaleway", "ovh", "digitalocean"}
 
+// SelfDestructProvider is the only value of ProviderAccount.SelfDestruct but "".
+const SelfDestructProvider = "provider"
+
 // ProviderAccount is a tenant's own account at a provider.
 type ProviderAccount struct {
 	ID       AccountID
@@ -34,13 +37,19 @@ type ProviderAccount struct {
 	Region      string
 	SSHKeyID    string
 	ProjectID   string
-	AddedAt     time.Time
+	// SelfDestruct is SelfDestructProvider where the tenant has agreed that its
+	// VMs hold this token and end their own servers with it, "" where not.
+	SelfDestruct string
+	AddedAt      time.Time
 	// CheckedAt is when the token was last seen to work, Problem what was
 	// wrong with it since; nil if nothing.
 	CheckedAt time.Time
 	Problem   *Problem
 	// ActiveVMs counts the VMs that depend on it.
 	ActiveVMs int
+	// Rate is what is known of its limit on requests. It is written by
+	// TenantStore.AccountRate only.
+	Rate RateBudget
 }
 
 // DNSAccount is a tenant's own zone. VMs are named {vm}.vm.{BaseDomain} in it.
@@ -80,6 +89,9 @@ type TenantAccounts struct {
 	Tenant Tenant
 	// Providers are the tenant's own, by the provider's name.
 	Providers map[string]ProviderAccount
+	// PlatformRates is what is known of the limits on the platform's requests, by
+	// the provider's name. Only LaunchContext and ReleaseContext read it.
+	PlatformRates map[string]RateBudget
 }
 
 // Accounts opens accounts: the platform's or the tenant's own. Errors of

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // DNSZone is a zone and the credential that may write it. Like every
@@ -32,6 +33,8 @@ type DNSRecord struct {
 	Content string
 	TTL     int
 	Comment string
+	// CreatedAt is when the service made it; zero if it did not say.
+	CreatedAt time.Time
 }
 
 // RecordTTLSeconds is the TTL of every record we publish.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Code is a stable, machine-readable reason. Clients may switch on it; its
@@ -39,7 +40,10 @@ type Error struct {
 	Code    Code
 	Message string
 	Fields  []FieldError
-	Err     error
+	// RetryAfter is how long to wait before another try; 0 for what does not
+	// get better by waiting, or nobody knows when.
+	RetryAfter time.Duration
+	Err        error
 }
 
 // Error renders the whole chain, for logs.

@@ -1,6 +1,9 @@
 package dcm
 
-import "time"
+import (
+	"hash/fnv"
+	"time"
+)
 
 // How long things may take. Every deadline of the lifecycle is named here.
 const (
@@ -30,11 +33,22 @@ const (
 	// StopGrace is how long a stopping VM that runs, but cannot back up, is
 	// kept past its stop, whether it calls or is silent.
 	StopGrace = 24 * time.Hour
+	// MovingStopGrace is the same for one whose backup is under way and moves:
+	// as long as a bucket keeps an unfinished upload.
+	MovingStopGrace = 48 * time.Hour
+	// MovingSilence is for how long such a VM may be silent past StopGrace.
+	MovingSilence = time.Hour
 	// ReleaseRetry is when a release that could not finish is tried again.
 	ReleaseRetry = time.Minute
+	// RefusedRetryMax is the most that lies between two tries to release a VM
+	// whose tenant's own account refuses the token.
+	RefusedRetryMax = time.Hour
 
 	// BudgetInterval is how often a tenant with a monthly limit is held to it.
 	BudgetInterval = 10 * time.Minute
+	// ReconcileInterval is how often a tenant's own accounts are looked through
+	// for what has no owner.
+	ReconcileInterval = time.Hour
 	// BackupInterval is how often a changed workspace is backed up.
 	BackupInterval = 15 * time.Minute
 	// StoppedTTL is how long the record of a stopped VM stays readable.
@@ -42,6 +56,9 @@ const (
 	// IdempotencyTTL is how long an Idempotency-Key answers the same VM.
 	IdempotencyTTL = 24 * time.Hour
 
+	// SelfDestructAfter is how long cleanup must have failed before a VM that may
+	// delete its own server does.
+	SelfDestructAfter = 15 * time.Minute
 	// BootstrapTokenLife is how long the one secret in user-data works.
 	BootstrapTokenLife = 30 * time.Minute
 	// VMTokenLife is how long a VM token works. A heartbeat in its second
@@ -51,6 +68,20 @@ const (
 	UploadURLLife  = time.Hour
 	RestoreURLLife = time.Hour
 )
+
+// ReconcileAfter is when a tenant's own accounts are looked through next, after
+// now. Each tenant has a second of the hour of its own, so that all of them
+// spread over it, and an outage makes no herd of them.
+func ReconcileAfter(t TenantID, now time.Time) time.Time {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(t))
+	slot := time.Duration(h.Sum32()%uint32(ReconcileInterval/time.Second)) * time.Second
+	at := now.Truncate(ReconcileInterval).Add(slot)
+	if !at.After(now) {
+		at = at.Add(ReconcileInterval)
+	}
+	return at
+}
 
 // Sizes of things.
 const (

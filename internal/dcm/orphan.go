@@ -66,17 +66,21 @@ type OrphanPage struct {
 	NextCursor string
 }
 
-// Receipt is how a VM's release ended, kept in its record: written in the
-// transaction that makes it stopped.
+// Receipt is what is known of a VM's deletion, kept in its record. It is made
+// whole in the transaction that makes the VM stopped. A release that has to be
+// put off before leaves what the next one could not find out any more: when it
+// asked, and what it found under the VM's name.
 type Receipt struct {
 	// ServerID is empty if there never was a server.
 	ServerID string
 	// DNSRecordIDs were withdrawn.
 	DNSRecordIDs []string
-	// AskedAt is when the deletion was first asked for and is known to have
-	// been, ConfirmedAt when the provider no longer knew the server.
-	AskedAt     time.Time
+	// AskedAt is when the provider was first asked, as far as that is known, for
+	// the server's deletion; for the server, if it never knew one.
+	AskedAt time.Time
+	// ConfirmedAt is when the provider, asked again, no longer knew the server;
+	// zero while that is open, and for good if the VM was abandoned.
 	ConfirmedAt time.Time
-	// Usage is what was counted for the VM in the same transaction.
+	// Usage is what was counted for the VM when it was made stopped.
 	Usage []Usage
 }

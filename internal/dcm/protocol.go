@@ -43,6 +43,18 @@ type BootstrapAnswer struct {
 	// Generation is what this VM's backups must name as their base.
 	Generation int64    `json:"generation"`
 	Restore    *Restore `json:"restore"`
+	// SelfDestruct is there only where the VM's tenant has agreed to it for the
+	// account of its own that pays for this VM.
+	SelfDestruct *SelfDestruct `json:"selfDestruct,omitempty"`
+}
+
+// SelfDestruct lets a VM delete its own server, once cleanup has failed for
+// SelfDestructAfter. Token is the tenant's at the provider. APIURL is the
+// provider's; empty for the one that everybody knows.
+type SelfDestruct struct {
+	Provider string `json:"provider"`
+	APIURL   string `json:"apiUrl,omitempty"`
+	Token    string `json:"token"`
 }
 
 // Repository is what the VM works on. An empty branch is the default one.
@@ -94,6 +106,20 @@ type Heartbeat struct {
 	Error *Problem `json:"error,omitempty"`
 	// Boot is how the boot went, once it is over.
 	Boot *BootTrace `json:"boot,omitempty"`
+	// Backup is the backup under way, nil for none.
+	Backup *BackupProgress `json:"backup,omitempty"`
+}
+
+// BackupProgress is how far a backup is. It says for how long nothing moved,
+// not when something did: the VM's clock may be wrong.
+type BackupProgress struct {
+	Bytes          int64 `json:"bytes"` // that storage has taken
+	StalledSeconds int   `json:"stalledSeconds"`
+}
+
+// Moves reports whether a backup gets on.
+func (p *BackupProgress) Moves() bool {
+	return p != nil && p.StalledSeconds >= 0 && p.StalledSeconds < int(HeartbeatLostAfter/time.Second)
 }
 
 // Codes in Heartbeat.Error and a VM's error.
@@ -107,6 +133,14 @@ const (
 	ProblemLaunchTimeout  = "launch_timeout"
 	ProblemReleaseBlocked = "release_blocked"
 	ProblemWorkLost       = "work_lost"
+	// ProblemTokenRefused: a VM can't be ended, because its tenant's own account
+	// refuses the token.
+	ProblemTokenRefused = "token_refused"
+	// ProblemUnconfirmed: its owner gave the VM up though nobody could confirm
+	// that its server is gone.
+	ProblemUnconfirmed = "unconfirmed"
+	// ProblemServerGone: the provider no longer knows the server of a live VM.
+	ProblemServerGone = "server_gone"
 )
 
 // Command is what the control plane wants of the agent.

@@ -63,6 +63,15 @@ func KindOf(err error) ProviderKind {
 type Credential struct {
 	Token     Secret
 	ProjectID string
+	// SSHKeyID is the account's SSH key for new servers, by the provider's id;
+	// "" for none.
+	SSHKeyID string
+	// Owner says whose limit on requests the calls count against, and Rate what
+	// was known of it when the account was read.
+	Owner RateOwner
+	Rate  RateBudget
+	// Observe, unless nil, is told what each answer says of the limit.
+	Observe func(RateLimit)
 }
 
 // ServerRequest asks a provider for a server.
@@ -75,6 +84,9 @@ type ServerRequest struct {
 	// UserData is a secret: it holds the bootstrap token.
 	UserData Secret
 	Labels   map[string]string
+	// SSHKeyID is a key of the account that opens the server, by the provider's
+	// id; "" for none.
+	SSHKeyID string
 }
 
 // ServerRef names a server by id, or by name while its id is not known.
@@ -144,6 +156,9 @@ type Provider interface {
 	ListVMs(ctx context.Context, c Credential, labels map[string]string) ([]Server, error)
 	// SizeOptions returns what the provider sells, with prices.
 	SizeOptions(ctx context.Context, c Credential) ([]SizeOption, error)
+	// SSHKey returns the id of an SSH key of the account, named by its id or
+	// its name. KindNotFound: there is none.
+	SSHKey(ctx context.Context, c Credential, idOrName string) (string, error)
 	// Check finds out what the credential may do. KindAuth: it is not valid.
 	Check(ctx context.Context, c Credential) (CredentialReport, error)
 }

@@ -54,6 +54,13 @@ type StoredObject struct {
 	SizeBytes int64
 }
 
+// StoredUpload is an unfinished upload as the storage lists it.
+type StoredUpload struct {
+	Key       string
+	UploadID  string
+	StartedAt time.Time
+}
+
 // Storage keeps backups. Every error is a *ProviderError.
 type Storage interface {
 	// StartUpload begins a multipart upload that remembers its backup id.
@@ -78,6 +85,10 @@ type Storage interface {
 	// AbortUploads ends every unfinished upload of exactly this key, known or
 	// not: the answer that named one may have been lost.
 	AbortUploads(ctx context.Context, b Bucket, key string) error
+	// ListUploads returns every unfinished upload whose key begins with prefix, ""
+	// for all, over all pages. A failed page fails the list: a partial list is
+	// never returned. Some services list uploads only by their whole key.
+	ListUploads(ctx context.Context, b Bucket, prefix string) ([]StoredUpload, error)
 	// PresignRead signs a GET of exactly this version. It makes no call.
 	PresignRead(ctx context.Context, b Bucket, key, versionID string, life time.Duration) (Secret, error)
 	// Put writes a small object.

@@ -9,7 +9,10 @@ import (
 // no other method takes a tenant's key, so code that forgets the tenant does
 // not compile.
 type Store interface {
+	Leases
 	Tenant(TenantID) TenantStore
+	// PlatformRate is the rate budget of the platform's account at a provider.
+	PlatformRate(provider string) RateBucket
 	// DueVMs returns up to limit VMs of one shard (0 ≤ shard < DueShards)
 	// that are due at or before until, oldest first. The index behind it is
 	// eventually consistent: re-check on the item before acting.
@@ -19,6 +22,15 @@ type Store interface {
 	// DueTenants is the same for tenants whose settings changed in a way that
 	// their workspaces or VMs must follow.
 	DueTenants(ctx context.Context, shard int, until time.Time, limit int) ([]DueTenant, error)
+	// DueReconciles is the same for tenants whose own accounts are to be looked
+	// through for what has no owner.
+	DueReconciles(ctx context.Context, shard int, until time.Time, limit int) ([]DueTenant, error)
+	// DueOrphans is the same for orphans that were noted and not settled: whoever
+	// was about to delete them did not come to the end.
+	DueOrphans(ctx context.Context, shard int, until time.Time, limit int) ([]DueOrphan, error)
+	// LiveVMs returns every VM of one shard that is not stopped, whenever it is
+	// due: all pages, or an error. It is read from the index: re-check.
+	LiveVMs(ctx context.Context, shard int) ([]DueVM, error)
 }
 
 // DueVM is a VM that a sweep should look at.
@@ -41,6 +53,16 @@ type DueTenant struct {
 	DueAt  time.Time
 }
 
+// DueOrphan is a noted orphan that a sweep should carry on with.
+type DueOrphan struct {
+	Tenant TenantID
+	Ref    OrphanRef
+	DueAt  time.Time
+}
+
+// OrphanRef names a noted orphan of a tenant.
+type OrphanRef string
+
 // TenantStore reaches one tenant's items. What the tenant does not own
 // answers CodeNotFound, exactly as what never existed.
 type TenantStore interface {
@@ -53,6 +75,9 @@ type TenantStore interface {
 	Accounts(ctx context.Context) (TenantAccounts, error)
 	// VMWithAccounts is VM and Accounts in one call. CodeNotFound.
 	VMWithAccounts(ctx context.Context, id VMID) (VM, TenantAccounts, error)
+	// ReleaseContext is VM and Accounts, with the platform's rate budgets, in one
+	// call: what a release decides on. CodeNotFound.
+	ReleaseContext(ctx context.Context, id VMID) (VM, TenantAccounts, error)
 	// KeyWithAccounts is WorkspaceKey and Accounts in one call. CodeNotFound.
 	KeyWithAccounts(ctx context.Context, w WorkspaceID, version int) (WorkspaceKey, TenantAccounts, error)
 	// WorkspaceWithAccounts is Workspace and Accounts in one call. CodeNotFound.
@@ -93,10 +118,10 @@ type TenantStore interface {
 	// clears the VM's upload, in one transaction, if the workspace is still at
 	// b.Generation-1 and the VM still holds it. ErrLostRace.
 	AdvanceGeneration(ctx context.Context, vm VMID, w WorkspaceID, b Backup) error
-	// FinishVM makes a stopping VM stopped, frees its quota slot and its hold
-	// on the workspace, settles its cost and usage, adds to the audit log and,
-	// if DropWorkspace, deletes a workspace that was never backed up, in one
-	// transaction.
+	// FinishVM makes a stopping VM stopped, with its receipt, frees its quota
+	// slot and its hold on the workspace, settles its cost and usage, adds to the
+	// audit log and, if DropWorkspace, deletes a workspace that was never backed
+	// up, in one transaction: it leaves one receipt, and counts once.
 	// ErrLostRace if it is not stopping.
 	FinishVM(ctx context.Context, f Finish) error
 
@@ -105,6 +130,10 @@ type TenantStore interface {
 	PutTenant(ctx context.Context, c TenantChange) (Tenant, error)
 	// SetQuotas is the platform's. With dueAt set, a sweep looks at the tenant.
 	SetQuotas(ctx context.Context, q Quotas, defaults Quotas, at time.Time) (Tenant, error)
+	// KeepAccountsKey makes k the tenant's accounts key if it has none, or if it
+	// has the one that k replaces, and returns the one that it has then: of two
+	// that are made at once, both get the same.
+	KeepAccountsKey(ctx context.Context, k, replaces WrappedKey, at time.Time) (WrappedKey, error)
 	// PutProviderAccount adds or replaces the account for a.Provider, if the one
 	// there is still replaces ("" for none). With the id of the one it replaces
 	// it is another token of the same account, and the count of its VMs stays.
@@ -114,6 +143,10 @@ type TenantStore interface {
 	// RemoveProviderAccount removes it if no VM depends on it. CodeNotFound;
 	// ErrLostRace if a VM does.
 	RemoveProviderAccount(ctx context.Context, provider string) error
+	// AccountRate is the rate budget of the tenant's own account at a provider. It
+	// ends with the account. CodeNotFound, from its methods, if there is no such
+	// account any more.
+	AccountRate(provider string, id AccountID) RateBucket
 	// NoteProviderAccount notes what a check of the account found out.
 	NoteProviderAccount(ctx context.Context, provider string, id AccountID, checkedAt time.Time, p *Problem) error
 	// SetDNSAccount makes a the account for new VMs; nil for the platform's.
@@ -132,6 +165,11 @@ type TenantStore interface {
 	// SettleTenant moves the tenant's due time; zero takes it out of the index.
 	// ErrLostRace if it is not at from any more.
 	SettleTenant(ctx context.Context, from, to time.Time) error
+	// SettleReconcile moves the time at which the tenant's own accounts are
+	// looked through next; zero for never, as it has none left. Each of the calls
+	// above that adds an account sets it, if it is not set, before the account is
+	// written. ErrLostRace if it is not at from any more.
+	SettleReconcile(ctx context.Context, from, to time.Time) error
 
 	// Workspaces lists one page, newest first. A cursor that isn't this
 	// tenant's is CodeInvalid on field "cursor".
@@ -155,6 +193,22 @@ type TenantStore interface {
 	// its share of StorageBytes, in one transaction. CodeNotFound; ErrLostRace.
 	DropWorkspace(ctx context.Context, id WorkspaceID, at time.Time) error
 
+	// NoteOrphan notes an orphan that is about to be deleted. Noting the same one
+	// again changes nothing.
+	NoteOrphan(ctx context.Context, o Orphan) error
+	// Orphan reads a noted orphan, strongly consistent. CodeNotFound.
+	Orphan(ctx context.Context, ref OrphanRef) (Orphan, error)
+	// SettleOrphan adds to a noted orphan when it was gone, and for how many
+	// minutes it outlived its owner, once: ErrLostRace if it is settled. In the
+	// same transaction a server's minutes are added to the VM's OrphanMinutes, if
+	// there is still a record of the VM and it is stopped. CodeNotFound.
+	SettleOrphan(ctx context.Context, o Orphan) error
+	// PutOffOrphan moves the time at which a noted orphan is due; zero takes it
+	// out of the index. ErrLostRace if it is settled. CodeNotFound.
+	PutOffOrphan(ctx context.Context, ref OrphanRef, to time.Time) error
+	// Orphans lists one page, newest first. A cursor that isn't this tenant's is
+	// CodeInvalid on field "cursor".
+	Orphans(ctx context.Context, q OrphanQuery) (OrphanPage, error)
 	// Usage reads one month's usage in one call.
 	Usage(ctx context.Context, m Month) (MonthlyUsage, error)
 	// AddEvent adds to the audit log.
@@ -246,6 +300,10 @@ type VMChange struct {
 
 	Upload      *Upload
 	ClearUpload bool
+
+	// Receipt is what a release that is put off leaves of its receipt. Of its
+	// ids only those that the record does not have.
+	Receipt *Receipt
 }
 
 // NoUpload, as VMChange.IfUpload or WorkspaceChange.IfUpload, asks that no
@@ -271,9 +329,10 @@ type Finish struct {
 	// Provider and AccountID say whose account the server was in.
 	Provider  string
 	AccountID AccountID
-	// Reserved is what admission reserved, Usage what the VM used.
+	// Reserved is what admission reserved.
 	Reserved Micros
-	Usage    []Usage
+	// Receipt stays in the record, and its Usage is counted.
+	Receipt Receipt
 	// Event, unless nil, is added to the audit log.
 	Event *Event
 }

@@ -30,6 +30,9 @@ type Tenant struct {
 	DNSAccounts     map[AccountID]DNSAccount
 	StorageID       AccountID
 	StorageAccounts map[AccountID]StorageAccount
+	// AccountsKey seals the tenant's next tokens for providers and DNS; nil
+	// before the first. A sealed token brings along the key that opens it.
+	AccountsKey WrappedKey
 }
 
 // AuthConfig says how the tenant's people log in. It is information for the

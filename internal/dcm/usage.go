@@ -36,18 +36,18 @@ type Usage struct {
 	Cost        Micros
 }
 
-// StorageUsage is what one tenant stored in one month, in byte-seconds.
+// StorageUsage is what one tenant stored in one month.
 type StorageUsage struct {
 	Month       Month
-	ByteSeconds int64
+	ByteSeconds ByteSeconds
 }
 
 // MonthlyUsage is a tenant's usage of one month. It is what ended VMs used: a
 // VM is counted in the transaction that ends its record.
 type MonthlyUsage struct {
-	Month              Month
-	VMs                []Usage
-	StorageByteSeconds int64
+	Month   Month
+	VMs     []Usage
+	Storage ByteSeconds
 	// Cost is the sum of VMs' costs.
 	Cost Micros
 }
@@ -115,7 +115,7 @@ func SplitStorage(bytes int64, from, to time.Time) []StorageUsage {
 		if next := nextMonth(from); next.Before(to) {
 			until = next
 		}
-		all = append(all, StorageUsage{Month: MonthOf(from), ByteSeconds: bytes * int64(until.Sub(from)/time.Second)})
+		all = append(all, StorageUsage{Month: MonthOf(from), ByteSeconds: StoredFor(bytes, int64(until.Sub(from)/time.Second))})
 		from = until
 	}
 	return all

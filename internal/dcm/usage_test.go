@@ -158,15 +158,15 @@ func TestSplitStorageAddsUp(t *testing.T) {
 		from := moments().Draw(t, "from").Truncate(time.Second)
 		seconds := rapid.Int64Range(0, 100*86400).Draw(t, "seconds")
 		bytes := rapid.Int64Range(0, 1<<33).Draw(t, "bytes")
-		sum, month := int64(0), dcm.Month("")
+		sum, month := dcm.ByteSeconds{}, dcm.Month("")
 		for _, s := range dcm.SplitStorage(bytes, from, from.Add(time.Duration(seconds)*time.Second)) {
-			if s.Month <= month || s.ByteSeconds < 0 {
+			if s.Month <= month || s.ByteSeconds.Sign() < 0 {
 				t.Fatalf("part %+v after %s", s, month)
 			}
-			month, sum = s.Month, sum+s.ByteSeconds
+			month, sum = s.Month, sum.Plus(s.ByteSeconds)
 		}
-		if sum != bytes*seconds {
-			t.Fatalf("%d bytes for %d s make %d", bytes, seconds, sum)
+		if sum != dcm.StoredFor(bytes, seconds) {
+			t.Fatalf("%d bytes for %d s make %s", bytes, seconds, sum)
 		}
 	})
 	if s := dcm.SplitStorage(1, at(t, "2026-11-24T10:00:00Z"), at(t, "2026-11-24T09:00:00Z")); s != nil {

@@ -92,6 +92,11 @@ type VM struct {
 	Generation int64
 	// Upload is the backup under way; nil when there is none.
 	Upload *Upload
+
+	// Receipt is what is known of the deletion; nil until it was asked for.
+	Receipt *Receipt
+	// OrphanMinutes is for how long a server of the VM existed after StoppedAt.
+	OrphanMinutes int
 }
 
 // Upload is a backup that has been started and not yet acknowledged.

@@ -88,6 +88,13 @@ func BackupKey(t TenantID, w WorkspaceID) string {
 	return string(t) + "/" + string(w) + "/workspace.tar.gz.enc"
 }
 
+// BackupCopyKey is where a re-encrypted backup lies for a moment, in a bucket
+// without versions: there, a copy under the backup's key would take its place
+// before the record says so.
+func BackupCopyKey(t TenantID, w WorkspaceID) string {
+	return string(t) + "/" + string(w) + "/reencrypted.tar.gz.enc"
+}
+
 // BackupMetadataKey is the key of the description beside the backup.
 func BackupMetadataKey(t TenantID, w WorkspaceID) string {
 	return string(t) + "/" + string(w) + "/metadata.json"

@@ -1,10 +1,15 @@
 package envelope
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
@@ -17,62 +22,57 @@ const (
 	cacheEntries = 64
 )
 
-// Cache is a dcm.Sealer that remembers what it opened, for five minutes and up
-// to 64 values: a warm function spends no KMS call on a tenant's own accounts
-// again. It remembers credentials only; passwords and workspaces' keys are
-// opened anew each time, as is whatever did not open.
+// Cache is a KMS that remembers the data keys it unwrapped, for five minutes
+// and up to 64 of them: one call opens all that a tenant has under one key, and
+// a warm function spends none on a tenant's own accounts again. It remembers
+// keys of credentials only; those of passwords and workspaces' keys are
+// unwrapped anew each time, as is whatever was refused.
 //
-// A value is found again by its whole context and by every byte of it, so that
-// one which was moved, or replaced by a new token, is still put to KMS. It is
-// safe for concurrent use.
+// A key is found again by the whole encryption context and by every byte of
+// its ciphertext, so that one which was moved is still put to KMS. What it
+// opens is decrypted, and its own context checked, every time. It is safe for
+// concurrent use.
 type Cache struct {
-	sealer dcm.Sealer
-	clock  dcm.Clock
+	KMS
+	clock dcm.Clock
 
 	mu      sync.Mutex
 	entries map[cacheKey]cacheEntry
 }
 
-type cacheKey struct {
-	context dcm.SealContext
-	digest  [sha256.Size]byte
-}
+type cacheKey [sha256.Size]byte
 
 type cacheEntry struct {
-	secret  dcm.Secret
+	key     []byte
 	expires time.Time
 }
 
-var _ dcm.Sealer = (*Cache)(nil)
+var _ KMS = (*Cache)(nil)
 
-// NewCache remembers what sealer opens.
-func NewCache(sealer dcm.Sealer, clock dcm.Clock) *Cache {
-	return &Cache{sealer: sealer, clock: clock, entries: map[cacheKey]cacheEntry{}}
+// NewCache remembers what k unwraps.
+func NewCache(k KMS, clock dcm.Clock) *Cache {
+	return &Cache{KMS: k, clock: clock, entries: map[cacheKey]cacheEntry{}}
 }
 
-// Seal seals. Nothing of it is remembered.
-func (c *Cache) Seal(ctx context.Context, at dcm.SealContext, s dcm.Secret) (dcm.Sealed, error) {
-	return c.sealer.Seal(ctx, at, s)
-}
-
-// Open opens, without a KMS call if it opened the same value for the same
-// context in the last five minutes.
-func (c *Cache) Open(ctx context.Context, at dcm.SealContext, s dcm.Sealed) (dcm.Secret, error) {
-	if !remembers(at.Purpose) {
-		return c.sealer.Open(ctx, at, s)
+// Decrypt unwraps a data key, without a call if it unwrapped the same one for
+// the same context in the last five minutes. Of the answer, only Plaintext is
+// set then; it is the caller's to clear.
+func (c *Cache) Decrypt(ctx context.Context, in *kms.DecryptInput, o ...func(*kms.Options)) (*kms.DecryptOutput, error) {
+	if !remembers(dcm.Purpose(in.EncryptionContext["purpose"])) {
+		return c.KMS.Decrypt(ctx, in, o...)
 	}
-	key := cacheKey{context: at, digest: sha256.Sum256(s)}
-	if secret, ok := c.find(key); ok {
-		return secret, nil
+	at := cacheKeyOf(in)
+	if key, ok := c.find(at); ok {
+		return &kms.DecryptOutput{Plaintext: key}, nil
 	}
-	secret, err := c.sealer.Open(ctx, at, s)
+	out, err := c.KMS.Decrypt(ctx, in, o...)
 	if err == nil {
-		c.keep(key, secret)
+		c.keep(at, bytes.Clone(out.Plaintext))
 	}
-	return secret, err
+	return out, err
 }
 
-// Len is how many values are remembered.
+// Len is how many keys are remembered.
 func (c *Cache) Len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -82,37 +82,42 @@ func (c *Cache) Len() int {
 
 func remembers(p dcm.Purpose) bool {
 	switch p {
-	case dcm.PurposeProviderCredential, dcm.PurposeDNSCredential, dcm.PurposeStorageCredential:
+	case dcm.PurposeAccountsKey, dcm.PurposeProviderCredential, dcm.PurposeDNSCredential, dcm.PurposeStorageCredential:
 		return true
 	}
 	return false
 }
 
-func (c *Cache) find(key cacheKey) (dcm.Secret, bool) {
+func cacheKeyOf(in *kms.DecryptInput) cacheKey {
+	call := appendText(appendText(nil, aws.ToString(in.KeyId)), string(in.CiphertextBlob))
+	return sha256.Sum256(slices.Concat(call, associatedData(in.EncryptionContext)))
+}
+
+func (c *Cache) find(at cacheKey) ([]byte, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.expire()
-	e, ok := c.entries[key]
-	return e.secret, ok
+	e, ok := c.entries[at]
+	return bytes.Clone(e.key), ok
 }
 
-func (c *Cache) keep(key cacheKey, secret dcm.Secret) {
+func (c *Cache) keep(at cacheKey, key []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.expire()
 	if len(c.entries) >= cacheEntries {
 		c.forgetOldest()
 	}
-	c.entries[key] = cacheEntry{secret: secret, expires: c.clock.Now().Add(cacheLife)}
+	c.entries[at] = cacheEntry{key: key, expires: c.clock.Now().Add(cacheLife)}
 }
 
-// expire forgets what is too old, used or not: no secret stays because nobody
+// expire forgets what is too old, used or not: no key stays because nobody
 // asks for it. It looks at every entry, of which there are few.
 func (c *Cache) expire() {
 	now := c.clock.Now()
-	for key, e := range c.entries {
+	for at, e := range c.entries {
 		if !now.Before(e.expires) {
-			delete(c.entries, key)
+			c.forget(at)
 		}
 	}
 }
@@ -120,12 +125,17 @@ func (c *Cache) expire() {
 func (c *Cache) forgetOldest() {
 	var (
 		oldest cacheKey
-		at     time.Time
+		first  time.Time
 	)
-	for key, e := range c.entries {
-		if at.IsZero() || e.expires.Before(at) {
-			oldest, at = key, e.expires
+	for at, e := range c.entries {
+		if first.IsZero() || e.expires.Before(first) {
+			oldest, first = at, e.expires
 		}
 	}
-	delete(c.entries, oldest)
+	c.forget(oldest)
+}
+
+func (c *Cache) forget(at cacheKey) {
+	clear(c.entries[at].key)
+	delete(c.entries, at)
 }

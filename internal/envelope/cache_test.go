@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/envelope"
@@ -31,129 +33,138 @@ func (c *handClock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// openCounter opens anything as what it is, or fails.
-type openCounter struct {
+// unwrapper unwraps anything as the text before it, or fails.
+type unwrapper struct {
+	envelope.KMS
 	mu    sync.Mutex
-	opens int
+	calls int
 	err   error
 }
 
-func (o *openCounter) Seal(_ context.Context, _ dcm.SealContext, s dcm.Secret) (dcm.Sealed, error) {
-	return dcm.Sealed(s.Reveal()), nil
-}
-
-func (o *openCounter) Open(_ context.Context, _ dcm.SealContext, s dcm.Sealed) (dcm.Secret, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.opens++
-	return dcm.NewSecret(string(s)), o.err
-}
-
-func newCache() (*envelope.Cache, *openCounter, *handClock) {
-	o, clock := &openCounter{}, &handClock{now: time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC)}
-	return envelope.NewCache(o, clock), o, clock
-}
-
-func credential(tenant dcm.TenantID) dcm.SealContext {
-	return dcm.SealContext{Tenant: tenant, Purpose: dcm.PurposeProviderCredential, Resource: "ac-aaaaaaaaaa"}
-}
-
-func mustOpen(t *testing.T, c *envelope.Cache, at dcm.SealContext, value string) {
-	t.Helper()
-	got, err := c.Open(t.Context(), at, dcm.Sealed(value))
-	if err != nil || got.Reveal() != value {
-		t.Fatalf("opened %q, %v; want %q", got.Reveal(), err, value)
+func (u *unwrapper) Decrypt(_ context.Context, in *kms.DecryptInput, _ ...func(*kms.Options)) (*kms.DecryptOutput, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.calls++
+	if u.err != nil {
+		return nil, u.err
 	}
+	return &kms.DecryptOutput{Plaintext: []byte("key " + string(in.CiphertextBlob))}, nil
 }
 
-func TestCacheRemembersCredentials(t *testing.T) {
+func newCache() (*envelope.Cache, *unwrapper, *handClock) {
+	u, clock := &unwrapper{}, &handClock{now: time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC)}
+	return envelope.NewCache(u, clock), u, clock
+}
+
+func binding(purpose dcm.Purpose) map[string]string {
+	return map[string]string{"installation": "test", "tenant": "acme", "purpose": string(purpose), "resource": "ac-aaaaaaaaaa"}
+}
+
+func credential() map[string]string { return binding(dcm.PurposeProviderCredential) }
+
+// mustUnwrap clears what it gets, as whoever opens a value does.
+func mustUnwrap(t *testing.T, c *envelope.Cache, at map[string]string, wrapped string) {
+	t.Helper()
+	got, err := c.Decrypt(t.Context(), &kms.DecryptInput{KeyId: aws.String("data"), CiphertextBlob: []byte(wrapped), EncryptionContext: at})
+	if err != nil || string(got.Plaintext) != "key "+wrapped {
+		t.Fatalf("unwrapped %v, %v; want the key of %q", got, err, wrapped)
+	}
+	clear(got.Plaintext)
+}
+
+func TestCacheRemembersKeysOfCredentials(t *testing.T) {
 	t.Parallel()
-	for _, purpose := range []dcm.Purpose{dcm.PurposeProviderCredential, dcm.PurposeDNSCredential, dcm.PurposeStorageCredential} {
-		c, o, clock := newCache()
-		at := credential("acme")
-		at.Purpose = purpose
-		mustOpen(t, c, at, "token")
+	for _, purpose := range []dcm.Purpose{
+		dcm.PurposeAccountsKey, dcm.PurposeProviderCredential, dcm.PurposeDNSCredential, dcm.PurposeStorageCredential,
+	} {
+		c, u, clock := newCache()
+		at := binding(purpose)
+		mustUnwrap(t, c, at, "token")
 		clock.advance(5*time.Minute - 1)
-		mustOpen(t, c, at, "token")
-		if o.opens != 1 {
-			t.Errorf("%s: opened %d times within five minutes", purpose, o.opens)
+		mustUnwrap(t, c, at, "token")
+		mustUnwrap(t, c, at, "token")
+		if u.calls != 1 {
+			t.Errorf("%s: unwrapped %d times within five minutes", purpose, u.calls)
 		}
 		// Being used does not make it live longer.
 		clock.advance(1)
 		if c.Len() != 0 {
 			t.Errorf("%s: still remembered after five minutes", purpose)
 		}
-		mustOpen(t, c, at, "token")
-		if o.opens != 2 {
-			t.Errorf("%s: opened %d times, want anew after five minutes", purpose, o.opens)
+		mustUnwrap(t, c, at, "token")
+		if u.calls != 2 {
+			t.Errorf("%s: unwrapped %d times, want anew after five minutes", purpose, u.calls)
 		}
 	}
 }
 
 func TestCacheRemembersNothingElse(t *testing.T) {
 	t.Parallel()
-	for _, purpose := range []dcm.Purpose{dcm.PurposeTerminalPassword, dcm.PurposeWorkspaceKey, "new-purpose"} {
-		c, o, _ := newCache()
-		at := credential("acme")
-		at.Purpose = purpose
-		mustOpen(t, c, at, "secret")
-		mustOpen(t, c, at, "secret")
-		if o.opens != 2 || c.Len() != 0 {
-			t.Errorf("%s: opened %d times, %d remembered", purpose, o.opens, c.Len())
+	for _, purpose := range []dcm.Purpose{dcm.PurposeTerminalPassword, dcm.PurposeWorkspaceKey, "new-purpose", ""} {
+		c, u, _ := newCache()
+		mustUnwrap(t, c, binding(purpose), "secret")
+		mustUnwrap(t, c, binding(purpose), "secret")
+		if u.calls != 2 || c.Len() != 0 {
+			t.Errorf("%s: unwrapped %d times, %d remembered", purpose, u.calls, c.Len())
 		}
 	}
 }
 
-func TestCacheTellsValuesApart(t *testing.T) {
+func TestCacheTellsKeysApart(t *testing.T) {
 	t.Parallel()
-	c, o, _ := newCache()
-	elsewhere := credential("acme")
-	elsewhere.Resource = "ac-bbbbbbbbbb"
-	other := credential("acme")
-	other.Purpose = dcm.PurposeDNSCredential
-	mustOpen(t, c, credential("acme"), "one")
-	mustOpen(t, c, credential("acme"), "two")
-	mustOpen(t, c, credential("evil"), "one")
-	mustOpen(t, c, elsewhere, "one")
-	mustOpen(t, c, other, "one")
-	if o.opens != 5 {
-		t.Errorf("opened %d times, want each for itself", o.opens)
+	c, u, _ := newCache()
+	mustUnwrap(t, c, credential(), "one")
+	mustUnwrap(t, c, credential(), "two")
+	mustUnwrap(t, c, binding(dcm.PurposeDNSCredential), "one")
+	for _, name := range []string{"installation", "tenant", "resource"} {
+		elsewhere := credential()
+		elsewhere[name] = "evil"
+		mustUnwrap(t, c, elsewhere, "one")
+		delete(elsewhere, name)
+		mustUnwrap(t, c, elsewhere, "one")
+	}
+	if u.calls != 9 {
+		t.Errorf("unwrapped %d times, want each for itself", u.calls)
+	}
+	other := &kms.DecryptInput{KeyId: aws.String("data-2"), CiphertextBlob: []byte("one"), EncryptionContext: credential()}
+	if _, err := c.Decrypt(t.Context(), other); err != nil || u.calls != 10 {
+		t.Errorf("under another key of KMS: %v, %d calls", err, u.calls)
 	}
 }
 
 func TestCacheRemembersNoFailure(t *testing.T) {
 	t.Parallel()
-	c, o, _ := newCache()
-	o.err = errors.New("KMS is away")
-	if _, err := c.Open(t.Context(), credential("acme"), dcm.Sealed("x")); !errors.Is(err, o.err) {
+	c, u, _ := newCache()
+	u.err = errors.New("KMS is away")
+	if _, err := c.Decrypt(t.Context(), &kms.DecryptInput{KeyId: aws.String("data"), CiphertextBlob: []byte("x"), EncryptionContext: credential()}); !errors.Is(err, u.err) {
 		t.Fatalf("error is %v", err)
 	}
-	o.err = nil
-	mustOpen(t, c, credential("acme"), "x")
-	if o.opens != 2 {
-		t.Errorf("opened %d times", o.opens)
+	u.err = nil
+	mustUnwrap(t, c, credential(), "x")
+	if u.calls != 2 {
+		t.Errorf("unwrapped %d times", u.calls)
 	}
 }
 
 func TestCacheIsBounded(t *testing.T) {
 	t.Parallel()
-	c, o, clock := newCache()
+	c, u, clock := newCache()
 	for i := range 100 {
-		mustOpen(t, c, credential("acme"), fmt.Sprint(i))
+		mustUnwrap(t, c, credential(), fmt.Sprint(i))
 		clock.advance(time.Second)
 	}
 	if c.Len() != 64 {
-		t.Errorf("%d values remembered, want 64", c.Len())
+		t.Errorf("%d keys remembered, want 64", c.Len())
 	}
-	o.opens = 0
-	mustOpen(t, c, credential("acme"), "99")
-	mustOpen(t, c, credential("acme"), "36")
-	if o.opens != 0 {
-		t.Error("a newer value was forgotten before an older one")
+	u.calls = 0
+	mustUnwrap(t, c, credential(), "99")
+	mustUnwrap(t, c, credential(), "36")
+	if u.calls != 0 {
+		t.Error("a newer key was forgotten before an older one")
 	}
-	mustOpen(t, c, credential("acme"), "0")
-	if o.opens != 1 {
-		t.Error("the oldest value was not the one forgotten")
+	mustUnwrap(t, c, credential(), "0")
+	if u.calls != 1 {
+		t.Error("the oldest key was not the one forgotten")
 	}
 }
 
@@ -161,42 +172,43 @@ func TestCacheServesManyAtOnce(t *testing.T) {
 	t.Parallel()
 	c, _, clock := newCache()
 	var all sync.WaitGroup
-	results := make([]string, 50)
-	for i := range results {
+	for range 50 {
 		all.Go(func() {
 			clock.advance(time.Second)
-			got, err := c.Open(t.Context(), credential("acme"), dcm.Sealed("v"))
-			if err == nil {
-				results[i] = got.Reveal()
+			got, err := c.Decrypt(t.Context(), &kms.DecryptInput{KeyId: aws.String("data"), CiphertextBlob: []byte("v"), EncryptionContext: credential()})
+			if err != nil || string(got.Plaintext) != "key v" {
+				t.Errorf("unwrapped %v, %v", got, err)
+				return
 			}
+			clear(got.Plaintext)
 		})
 	}
 	all.Wait()
-	if slices.ContainsFunc(results, func(s string) bool { return s != "v" }) {
-		t.Errorf("opened %v", results)
-	}
 }
 
 // TestCacheOverKMS: what does not open without the cache does not open with it.
 func TestCacheOverKMS(t *testing.T) {
 	t.Parallel()
 	k := newKMS(t)
-	c := envelope.NewCache(sealer(k), dcm.SystemClock{})
-	sealed, err := c.Seal(t.Context(), credential("acme"), dcm.NewSecret("token"))
+	s := sealer(envelope.NewCache(k, dcm.SystemClock{}))
+	at := dcm.SealContext{Tenant: "acme", Purpose: dcm.PurposeStorageCredential, Resource: "ac-aaaaaaaaaa"}
+	sealed, err := s.Seal(t.Context(), at, dcm.NewSecret("token"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
-		if got, err := c.Open(t.Context(), credential("acme"), sealed); err != nil || got.Reveal() != "token" {
+		if got, err := s.Open(t.Context(), at, sealed); err != nil || got.Reveal() != "token" {
 			t.Fatalf("%q, %v", got.Reveal(), err)
 		}
 	}
 	if k.calls != 2 {
 		t.Errorf("%d KMS calls, want one to seal and one to open", k.calls)
 	}
-	_, err = c.Open(t.Context(), credential("evil"), sealed)
+	evil := at
+	evil.Tenant = "evil"
+	_, err = s.Open(t.Context(), evil, sealed)
 	wantOpaque(t, "another tenant", err)
 	sealed[len(sealed)-1] ^= 1
-	_, err = c.Open(t.Context(), credential("acme"), sealed)
+	_, err = s.Open(t.Context(), at, sealed)
 	wantOpaque(t, "a changed byte", err)
 }

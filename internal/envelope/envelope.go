@@ -1,10 +1,15 @@
 // Package envelope seals secrets under KMS.
 //
-// A sealed value is a fresh data key, wrapped by KMS, and the secret,
-// encrypted with it. Whose secret it is, what for, and in which item it lies
-// is bound twice: as KMS's encryption context and as associated data of the
-// encryption itself. A value moved to another tenant, purpose, item or
-// installation does not open, even for somebody who may call KMS.
+// A sealed value is a data key, wrapped by KMS, and the secret, encrypted with
+// it. Whose secret it is, what for, and in which item it lies is bound twice:
+// as KMS's encryption context and as associated data of the encryption itself.
+// A value moved to another tenant, purpose, item or installation does not open,
+// even for somebody who may call KMS.
+//
+// The data key is the value's own, but for the accounts that one launch opens
+// together: a tenant's tokens for providers and DNS are under one key, which
+// KMS binds to the tenant and to its being that key. What each of them is for,
+// and in which item it lies, is bound by the encryption itself.
 package envelope
 
 import (
@@ -59,18 +64,12 @@ func (e *Sealer) Seal(ctx context.Context, c dcm.SealContext, s dcm.Secret) (dcm
 		return nil, failed("seal a secret", err)
 	}
 	binding := e.binding(c)
-	key, err := e.options.KMS.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{
-		KeyId:             aws.String(e.options.KeyID),
-		KeySpec:           types.DataKeySpecAes256,
-		EncryptionContext: binding,
-	})
+	key, err := e.generate(ctx, binding)
 	if err != nil {
-		return nil, failed("seal a secret", fmt.Errorf("generate a data key: %w", err))
+		return nil, failed("seal a secret", err)
 	}
 	defer clear(key.Plaintext)
-	plain := []byte(s.Reveal())
-	defer clear(plain)
-	sealed, err := encrypt(e.options.Random, key.Plaintext, key.CiphertextBlob, plain, associatedData(binding))
+	sealed, err := e.encrypt(version1, key.Plaintext, key.CiphertextBlob, s, binding)
 	if err != nil {
 		return nil, failed("seal a secret", err)
 	}
@@ -87,23 +86,57 @@ func (e *Sealer) Open(ctx context.Context, c dcm.SealContext, s dcm.Sealed) (dcm
 	if err != nil {
 		return dcm.Secret{}, failed("open a sealed secret", err)
 	}
-	binding := e.binding(c)
-	key, err := e.options.KMS.Decrypt(ctx, &kms.DecryptInput{
-		CiphertextBlob: parsed.wrappedKey,
-		// Naming the key refuses values wrapped under anybody else's.
-		KeyId:             aws.String(e.options.KeyID),
-		EncryptionContext: binding,
-	})
+	wrappedFor, err := keyContext(parsed.version, c)
 	if err != nil {
-		return dcm.Secret{}, failed("open a sealed secret", fmt.Errorf("unwrap the data key: %w", err))
+		return dcm.Secret{}, failed("open a sealed secret", err)
 	}
-	defer clear(key.Plaintext)
-	plain, err := decrypt(parsed, key.Plaintext, associatedData(binding))
+	key, err := e.unwrap(ctx, parsed.wrappedKey, e.binding(wrappedFor))
+	if err != nil {
+		return dcm.Secret{}, failed("open a sealed secret", err)
+	}
+	defer clear(key)
+	plain, err := decrypt(parsed, key, associatedData(e.binding(c)))
 	if err != nil {
 		return dcm.Secret{}, failed("open a sealed secret", err)
 	}
 	defer clear(plain)
 	return dcm.NewSecret(string(plain)), nil
+}
+
+// generate has KMS make a data key. Its plain text is the caller's to clear.
+func (e *Sealer) generate(ctx context.Context, binding map[string]string) (*kms.GenerateDataKeyOutput, error) {
+	key, err := e.options.KMS.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{
+		KeyId:             aws.String(e.options.KeyID),
+		KeySpec:           types.DataKeySpecAes256,
+		EncryptionContext: binding,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("generate a data key: %w", err)
+	}
+	return key, nil
+}
+
+// unwrap has KMS open a data key, which is the caller's to clear.
+func (e *Sealer) unwrap(ctx context.Context, wrapped []byte, binding map[string]string) ([]byte, error) {
+	key, err := e.options.KMS.Decrypt(ctx, &kms.DecryptInput{
+		CiphertextBlob: wrapped,
+		// Naming the key refuses values wrapped under anybody else's.
+		KeyId:             aws.String(e.options.KeyID),
+		EncryptionContext: binding,
+	})
+	if refused(err) {
+		err = fmt.Errorf("%w: %w", dcm.ErrKeyRefused, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("unwrap the data key: %w", err)
+	}
+	return key.Plaintext, nil
+}
+
+func (e *Sealer) encrypt(version byte, key, wrapped []byte, s dcm.Secret, binding map[string]string) (dcm.Sealed, error) {
+	plain := []byte(s.Reveal())
+	defer clear(plain)
+	return encrypt(e.options.Random, version, key, wrapped, plain, associatedData(binding))
 }
 
 // binding is the encryption context.

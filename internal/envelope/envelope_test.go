@@ -183,7 +183,7 @@ func TestSealRefusesIncompleteContext(t *testing.T) {
 func TestForeignValuesCostNoCall(t *testing.T) {
 	t.Parallel()
 	k := newKMS(t)
-	for _, value := range []dcm.Sealed{nil, {}, {2, 0, 1, 0}, bytes.Repeat([]byte{1}, 20)} {
+	for _, value := range []dcm.Sealed{nil, {}, {3, 0, 1, 0}, bytes.Repeat([]byte{1}, 20), bytes.Repeat([]byte{2}, 600)} {
 		_, err := sealer(k).Open(context.Background(), here(), value)
 		wantOpaque(t, "a foreign value", err)
 	}

@@ -15,7 +15,8 @@ import (
 
 // A sealed value is
 //
-//	1 byte   version, 1
+//	1 byte   version: 1, under a data key of its own; 2, under the tenant's
+//	         accounts key
 //	2 bytes  length of the wrapped key, big-endian
 //	n bytes  the data key, wrapped by KMS
 //	12 bytes nonce
@@ -25,6 +26,7 @@ import (
 // can change without its being refused.
 const (
 	version1   = 1
+	version2   = 2
 	headerLen  = 3
 	nonceLen   = 12
 	tagLen     = 16
@@ -36,6 +38,7 @@ var errFormat = errors.New("not a sealed value of a known version")
 
 // sealedValue is a sealed value in pieces; all alias the value.
 type sealedValue struct {
+	version    byte
 	header     []byte // version, length and wrapped key
 	wrappedKey []byte
 	nonce      []byte
@@ -43,7 +46,7 @@ type sealedValue struct {
 }
 
 func parse(s dcm.Sealed) (sealedValue, error) {
-	if len(s) < headerLen || s[0] != version1 {
+	if len(s) < headerLen || s[0] != version1 && s[0] != version2 {
 		return sealedValue{}, errFormat
 	}
 	n := int(binary.BigEndian.Uint16(s[1:headerLen]))
@@ -52,6 +55,7 @@ func parse(s dcm.Sealed) (sealedValue, error) {
 	}
 	body := s[headerLen+n:]
 	return sealedValue{
+		version:    s[0],
 		header:     s[:headerLen+n],
 		wrappedKey: s[headerLen : headerLen+n],
 		nonce:      body[:nonceLen],
@@ -60,7 +64,7 @@ func parse(s dcm.Sealed) (sealedValue, error) {
 }
 
 // encrypt builds a sealed value.
-func encrypt(random io.Reader, key, wrapped, plain, binding []byte) (dcm.Sealed, error) {
+func encrypt(random io.Reader, version byte, key, wrapped, plain, binding []byte) (dcm.Sealed, error) {
 	if len(wrapped) == 0 || len(wrapped) > maxWrapped {
 		return nil, fmt.Errorf("KMS wrapped the data key in %d bytes", len(wrapped))
 	}
@@ -69,7 +73,7 @@ func encrypt(random io.Reader, key, wrapped, plain, binding []byte) (dcm.Sealed,
 		return nil, err
 	}
 	value := make([]byte, 0, headerLen+len(wrapped)+nonceLen+len(plain)+tagLen)
-	value = append(value, version1)
+	value = append(value, version)
 	value = binary.BigEndian.AppendUint16(value, uint16(len(wrapped)))
 	value = append(value, wrapped...)
 	header := value

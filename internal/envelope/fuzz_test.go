@@ -34,23 +34,30 @@ func fixedKey() []byte { return bytes.Repeat([]byte{7}, 32) }
 func FuzzOpen(f *testing.F) {
 	// Fixed randomness: every worker must seal the same value.
 	s := envelope.New(envelope.Options{
-		KMS: fixedKMS{}, KeyID: "data", Installation: "test", Random: bytes.NewReader(make([]byte, 12)),
+		KMS: fixedKMS{}, KeyID: "data", Installation: "test", Random: bytes.NewReader(make([]byte, 24)),
 	})
 	sealed := mustSeal(f, s, "secret")
+	under := mustSealUnder(f, s, dcm.WrappedKey("wrapped"), token(), "shared secret")
 	f.Add([]byte(sealed))
+	f.Add([]byte(under))
 	f.Add([]byte{})
 	f.Add([]byte{1, 0, 7})
 	f.Add([]byte{1, 0xff, 0xff, 0})
 	f.Fuzz(func(t *testing.T, value []byte) {
-		opened, err := s.Open(context.Background(), here(), dcm.Sealed(value))
-		if bytes.Equal(value, sealed) {
-			if err != nil || opened.Reveal() != "secret" {
-				t.Fatalf("the sealed value itself: %v", err)
+		for _, only := range []struct {
+			at     dcm.SealContext
+			value  dcm.Sealed
+			secret string
+		}{{here(), sealed, "secret"}, {token(), under, "shared secret"}} {
+			opened, err := s.Open(context.Background(), only.at, dcm.Sealed(value))
+			switch {
+			case bytes.Equal(value, only.value):
+				if err != nil || opened.Reveal() != only.secret {
+					t.Fatalf("the sealed value itself: %v", err)
+				}
+			case err == nil:
+				t.Fatalf("%x opened as %s", value, only.at.Purpose)
 			}
-			return
-		}
-		if err == nil {
-			t.Fatalf("%x opened", value)
 		}
 	})
 }

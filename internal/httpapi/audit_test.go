@@ -41,6 +41,8 @@ type counts map[dcm.Metric]int
 
 func (c counts) Count(m dcm.Metric, n int) { c[m] += n }
 
+func (counts) Lasted(dcm.Metric, time.Duration) {}
+
 type fixedClock struct{}
 
 func (fixedClock) Now() time.Time { return time.Unix(1795500000, 0).UTC() }

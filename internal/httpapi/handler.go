@@ -51,7 +51,7 @@ func New(e Endpoint, o Options) Handler {
 		}
 		problem := ProblemOf(err, requestID)
 		logRequest(ctx, o.Log, e, event, r, problem.Status, started, err)
-		return problemResponse(problem), nil
+		return problemResponse(problem, retryAfter(err)), nil
 	}
 }
 
@@ -174,11 +174,13 @@ func encode(r Response, requestID string) (events.APIGatewayV2HTTPResponse, erro
 	return events.APIGatewayV2HTTPResponse{StatusCode: r.Status, Headers: headers, Body: content.Text}, nil
 }
 
-func problemResponse(p Problem) events.APIGatewayV2HTTPResponse {
+func problemResponse(p Problem, retryAfter string) events.APIGatewayV2HTTPResponse {
 	body, _ := json.Marshal(p) // strings and integers always marshal
-	return events.APIGatewayV2HTTPResponse{
-		StatusCode: p.Status, Headers: standardHeaders("application/problem+json", p.RequestID), Body: string(body),
+	headers := standardHeaders("application/problem+json", p.RequestID)
+	if retryAfter != "" {
+		headers["retry-after"] = retryAfter
 	}
+	return events.APIGatewayV2HTTPResponse{StatusCode: p.Status, Headers: headers, Body: string(body)}
 }
 
 func standardHeaders(contentType, requestID string) map[string]string {

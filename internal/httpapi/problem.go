@@ -3,6 +3,8 @@ package httpapi
 import (
 	"errors"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
@@ -54,6 +56,15 @@ func appearanceOf(code dcm.Code) appearance {
 	default:
 		return appearance{http.StatusInternalServerError, "Internal error"}
 	}
+}
+
+// retryAfter is the header of that name, in whole seconds; "" for none.
+func retryAfter(err error) string {
+	e, ok := errors.AsType[*dcm.Error](err)
+	if !ok || e.RetryAfter <= 0 {
+		return ""
+	}
+	return strconv.FormatInt(int64((e.RetryAfter+time.Second-1)/time.Second), 10)
 }
 
 // ProblemOf turns any error into what the client sees. An error without a code

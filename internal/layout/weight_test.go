@@ -11,7 +11,7 @@ import (
 
 // What talks to a provider, and so may link its client. Binary weight is cold
 // start: hcloud-go alone adds 12 MB.
-var callProviders = []string{"sweep-vms", "tenant-provider-add", "vms-cleanup", "vms-create", "vms-delete"}
+var callProviders = []string{"sweep-orphans", "sweep-vms", "tenant-provider-add", "vms-cleanup", "vms-create", "vms-delete"}
 
 func TestWhatAFunctionLinks(t *testing.T) {
 	t.Parallel()

@@ -26,29 +26,42 @@ type AgentSettings struct {
 	DefaultImage      string
 	HeartbeatInterval time.Duration
 	BackupInterval    time.Duration
+	// HetznerURL is where VMs find the provider; "" for where everybody does.
+	HetznerURL string
 }
+
+// Bootstrapped is what a VM is told. NotedLater says that the call has used up
+// the reads it may cost: the VM's first heartbeat adds the log's entry.
+type Bootstrapped struct {
+	Answer     dcm.BootstrapAnswer
+	NotedLater bool
+}
+
+// notedLater reports whether answering this VM takes a second read.
+func notedLater(vm dcm.VM) bool { return vm.Restore != nil || vm.AccountID != dcm.PlatformAccount }
 
 // Bootstrap answers a VM's first call. The bootstrap token is bound to the
 // first public key that uses it: the same key may call again, because a lost
 // answer must cost nothing; another key is a theft, refused and counted.
 // Errors: CodeInvalid, CodeForbidden (another key), CodeConflict (the VM is
 // ending), CodeNotFound.
-func (b *Bootstrapper) Bootstrap(ctx context.Context, who dcm.TokenClaims, r dcm.BootstrapRequest) (dcm.BootstrapAnswer, error) {
+func (b *Bootstrapper) Bootstrap(ctx context.Context, who dcm.TokenClaims, r dcm.BootstrapRequest) (Bootstrapped, error) {
 	if err := checkBootstrap(r); err != nil {
-		return dcm.BootstrapAnswer{}, err
+		return Bootstrapped{}, err
 	}
 	vm, err := b.Store.Tenant(who.Tenant).BindBootstrap(ctx, who.VM, r.PublicKey, b.Clock.Now())
 	switch {
 	case errors.Is(err, dcm.ErrForeignKey):
 		b.Meter.Count(dcm.MetricBootstrapTheft, 1)
 		b.Log.ErrorContext(ctx, "bootstrap token used with a second key: somebody has stolen it", "vm", who.VM, "tenant", who.Tenant)
-		return dcm.BootstrapAnswer{}, dcm.Errorf(dcm.CodeForbidden, "the bootstrap token was used with another key").WithCause(err)
+		return Bootstrapped{}, dcm.Errorf(dcm.CodeForbidden, "the bootstrap token was used with another key").WithCause(err)
 	case errors.Is(err, dcm.ErrLostRace):
-		return dcm.BootstrapAnswer{}, dcm.Errorf(dcm.CodeConflict, "the VM is ending").WithCause(err)
+		return Bootstrapped{}, dcm.Errorf(dcm.CodeConflict, "the VM is ending").WithCause(err)
 	case err != nil:
-		return dcm.BootstrapAnswer{}, fmt.Errorf("bind the bootstrap token of %s: %w", who.VM, err)
+		return Bootstrapped{}, fmt.Errorf("bind the bootstrap token of %s: %w", who.VM, err)
 	}
-	return b.answer(ctx, vm)
+	answer, err := b.answer(ctx, vm)
+	return Bootstrapped{Answer: answer, NotedLater: notedLater(vm)}, err
 }
 
 func (b *Bootstrapper) answer(ctx context.Context, vm dcm.VM) (dcm.BootstrapAnswer, error) {
@@ -56,7 +69,11 @@ func (b *Bootstrapper) answer(ctx context.Context, vm dcm.VM) (dcm.BootstrapAnsw
 	if err != nil {
 		return dcm.BootstrapAnswer{}, fmt.Errorf("open the terminal password of %s: %w", vm.ID, err)
 	}
-	restore, err := b.restore(ctx, vm)
+	restore, accounts, err := b.restore(ctx, vm)
+	if err != nil {
+		return dcm.BootstrapAnswer{}, err
+	}
+	destruct, err := b.selfDestruct(ctx, vm, accounts)
 	if err != nil {
 		return dcm.BootstrapAnswer{}, err
 	}
@@ -75,6 +92,7 @@ func (b *Bootstrapper) answer(ctx context.Context, vm dcm.VM) (dcm.BootstrapAnsw
 		HeartbeatSeconds:   int(b.Settings.HeartbeatInterval / time.Second),
 		BackupSeconds:      int(b.Settings.BackupInterval / time.Second),
 		Restore:            restore,
+		SelfDestruct:       destruct,
 	}
 	if restore != nil {
 		// What this answer restores, not what the VM may have written since: an
@@ -84,14 +102,30 @@ func (b *Bootstrapper) answer(ctx context.Context, vm dcm.VM) (dcm.BootstrapAnsw
 	return a, nil
 }
 
-func (b *Bootstrapper) restore(ctx context.Context, vm dcm.VM) (*dcm.Restore, error) {
-	if vm.Restore == nil {
-		return nil, nil
+// restore is what the VM starts from, nil for nothing, and whose accounts it
+// uses: read together where both are needed, the accounts only where one may
+// be the tenant's.
+func (b *Bootstrapper) restore(ctx context.Context, vm dcm.VM) (*dcm.Restore, dcm.TenantAccounts, error) {
+	tenant := b.Store.Tenant(vm.TenantID)
+	switch {
+	case vm.Restore == nil && vm.AccountID == dcm.PlatformAccount:
+		return nil, dcm.TenantAccounts{}, nil
+	case vm.Restore == nil:
+		_, accounts, err := tenant.VMWithAccounts(ctx, vm.ID)
+		if err != nil {
+			err = fmt.Errorf("read the accounts of %s: %w", vm.ID, err)
+		}
+		return nil, accounts, err
 	}
-	key, accounts, err := b.Store.Tenant(vm.TenantID).KeyWithAccounts(ctx, vm.WorkspaceID, vm.Restore.KeyVersion)
+	key, accounts, err := tenant.KeyWithAccounts(ctx, vm.WorkspaceID, vm.Restore.KeyVersion)
 	if err != nil {
-		return nil, fmt.Errorf("read key %d of %s: %w", vm.Restore.KeyVersion, vm.WorkspaceID, err)
+		return nil, accounts, fmt.Errorf("read key %d of %s: %w", vm.Restore.KeyVersion, vm.WorkspaceID, err)
 	}
+	restore, err := b.presign(ctx, vm, key, accounts)
+	return restore, accounts, err
+}
+
+func (b *Bootstrapper) presign(ctx context.Context, vm dcm.VM, key dcm.WorkspaceKey, accounts dcm.TenantAccounts) (*dcm.Restore, error) {
 	identity, err := b.Sealer.Open(ctx, keyContext(vm.TenantID, key), key.Sealed)
 	if err != nil {
 		return nil, fmt.Errorf("open key %d of %s: %w", key.Version, vm.WorkspaceID, err)
@@ -108,6 +142,21 @@ func (b *Bootstrapper) restore(ctx context.Context, vm dcm.VM) (*dcm.Restore, er
 		URL: url.Reveal(), Size: vm.Restore.SizeBytes, SHA256: vm.Restore.SHA256,
 		Generation: vm.Restore.Generation, Identities: []string{identity.Reveal()},
 	}, nil
+}
+
+// selfDestruct gives the VM the token of the account that pays for it, if that
+// is its tenant's own and the tenant has agreed. The account must still be the
+// one that the VM was made with: what is set for another is not about this VM.
+func (b *Bootstrapper) selfDestruct(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) (*dcm.SelfDestruct, error) {
+	own, ok := accounts.Providers[vm.Provider]
+	if !ok || vm.AccountID == dcm.PlatformAccount || own.ID != vm.AccountID || own.SelfDestruct != dcm.SelfDestructProvider {
+		return nil, nil
+	}
+	credential, err := b.Accounts.Credential(ctx, accounts, vm.Provider, vm.AccountID)
+	if err != nil {
+		return nil, fmt.Errorf("open the credential for %s: %w", vm.Provider, err)
+	}
+	return &dcm.SelfDestruct{Provider: vm.Provider, APIURL: b.Settings.HetznerURL, Token: credential.Token.Reveal()}, nil
 }
 
 func checkBootstrap(r dcm.BootstrapRequest) error {

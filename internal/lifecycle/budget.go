@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
@@ -31,13 +32,9 @@ func (b *Budget) Handle(ctx context.Context, t dcm.Tenant) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	again := now.Add(dcm.BudgetInterval)
-	vms, err := b.active(ctx, t)
-	if err != nil {
+	vms, spent, err := b.exceeded(ctx, t, now)
+	if err != nil || len(vms) == 0 {
 		return again, err
-	}
-	spent := b.spent(ctx, t, vms, now)
-	if spent < t.Quotas.MaxMonthlySpend {
-		return again, nil
 	}
 	b.Log.WarnContext(ctx, "the month's limit is reached: stopping the tenant's VMs",
 		"tenant", t.ID, "limit", t.Quotas.MaxMonthlySpend.String(), "spent", spent.String())
@@ -46,6 +43,33 @@ func (b *Budget) Handle(ctx context.Context, t dcm.Tenant) (time.Time, error) {
 		failed = append(failed, b.stop(ctx, vm, now))
 	}
 	return again, errors.Join(failed...)
+}
+
+// Plan says what Handle would do, "" for nothing, and changes nothing.
+func (b *Budget) Plan(ctx context.Context, t dcm.Tenant) (string, error) {
+	vms, spent, err := b.exceeded(ctx, t, b.Clock.Now())
+	if err != nil || len(vms) == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("stop its %d VMs, as %s of its monthly limit of %s are spent", len(vms), spent, t.Quotas.MaxMonthlySpend), nil
+}
+
+// exceeded are the VMs to stop because the limit is reached, none if it is not,
+// with what the month has cost until now.
+func (b *Budget) exceeded(ctx context.Context, t dcm.Tenant, now time.Time) ([]dcm.VM, dcm.Micros, error) {
+	if t.Quotas.MaxMonthlySpend == 0 || t.ActiveVMs == 0 {
+		return nil, 0, nil
+	}
+	active, err := b.active(ctx, t)
+	if err != nil {
+		return nil, 0, err
+	}
+	spent := b.spent(ctx, t, active, now)
+	if spent < t.Quotas.MaxMonthlySpend {
+		return nil, spent, nil
+	}
+	stopping := func(vm dcm.VM) bool { return vm.Status == dcm.StatusStopping }
+	return slices.DeleteFunc(active, stopping), spent, nil
 }
 
 // active are the tenant's VMs that cost. The list is of all VMs of the last
@@ -92,9 +116,6 @@ func (b *Budget) spent(ctx context.Context, t dcm.Tenant, vms []dcm.VM, now time
 // next heartbeat. Losing the race means that it ends, or becomes running, at
 // this very moment: the next look decides.
 func (b *Budget) stop(ctx context.Context, vm dcm.VM, now time.Time) error {
-	if vm.Status == dcm.StatusStopping {
-		return nil
-	}
 	due := now.Add(dcm.HeartbeatLostAfter)
 	status, reason := dcm.StatusStopping, dcm.StopBudget
 	_, err := b.Store.Tenant(vm.TenantID).ChangeVM(ctx, vm.ID, dcm.VMChange{

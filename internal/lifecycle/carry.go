@@ -8,43 +8,13 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
-// carry takes a workspace's backup to its newest key and to its storage. Each
-// step may be repeated: a run begins with what an earlier one left.
-func (j *job) carry(ctx context.Context) error {
-	err := j.renewKey(ctx)
-	if err != nil {
-		return err
-	}
-	if j.ws.ActiveVM != "" {
-		return j.wait(ctx)
-	}
-	for {
-		switch {
-		case j.ws.Task.Replaced != nil:
-			err = j.cleanUp(ctx)
-		case j.ws.Task.Upload != nil:
-			err = j.settleCopy(ctx)
-		case j.arrived():
-			return j.finish(ctx)
-		default:
-			err = j.copy(ctx)
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
 // renewKey makes up for an order that crashed before it made its key.
 func (j *job) renewKey(ctx context.Context) error {
-	if j.ws.Task.KeyVersion <= j.ws.KeyVersion {
-		return nil
-	}
 	ws, err := keyMaker{j.Common, j.Sealer, j.Identities}.make(ctx, j.store, j.ws, j.ws.KeyVersion+1)
 	if err != nil {
 		return err
 	}
-	if ws.Task == nil || !ws.DueAt.Equal(j.ws.DueAt) {
+	if ws.Task == nil || !ws.DueAt.Equal(j.ws.DueAt) || ws.KeyVersion <= j.ws.KeyVersion {
 		return fmt.Errorf("workspace %s: %w", j.ws.ID, dcm.ErrLostRace)
 	}
 	j.ws = ws

@@ -22,7 +22,7 @@ type Cleaner struct {
 // record.
 func (c *Cleaner) Cleanup(ctx context.Context, who dcm.TokenClaims, r dcm.Cleanup, from Origin) (dcm.VM, error) {
 	tenant := c.Store.Tenant(who.Tenant)
-	vm, accounts, err := tenant.VMWithAccounts(ctx, who.VM)
+	vm, accounts, err := tenant.ReleaseContext(ctx, who.VM)
 	if err != nil {
 		return dcm.VM{}, fmt.Errorf("read %s: %w", who.VM, err)
 	}
@@ -40,9 +40,11 @@ func (c *Cleaner) Cleanup(ctx context.Context, who dcm.TokenClaims, r dcm.Cleanu
 		return dcm.VM{}, err
 	}
 	released, err := c.Releaser.Release(ctx, vm, accounts, &event)
+	_, limited := limitWait(err)
 	switch {
-	case errors.Is(err, ErrNotGone):
-		// The deletion is under way; a sweep confirms it.
+	case errors.Is(err, ErrNotGone), limited:
+		// The deletion is under way, or put off until the provider has time for
+		// it; a sweep carries on.
 		return released, nil
 	case err != nil:
 		return dcm.VM{}, outsideError("the provider", err)

@@ -14,8 +14,9 @@ type Origin struct {
 
 // How the audit log names what the system does by itself.
 const (
-	sweepVMs  = "sweep-vms"
-	sweepKeys = "sweep-keys"
+	sweepVMs     = "sweep-vms"
+	sweepKeys    = "sweep-keys"
+	sweepOrphans = "sweep-orphans"
 )
 
 // event is an entry of the audit log that says what was done to a resource.

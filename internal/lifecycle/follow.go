@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
@@ -40,8 +41,8 @@ func (f *Followers) Handle(ctx context.Context, due dcm.DueTenant) error {
 
 // follow orders the moves, and returns when to look again; zero for never.
 func (f *Followers) follow(ctx context.Context, t dcm.Tenant) (time.Time, error) {
-	m := &migration{Common: f.Common, store: f.Store.Tenant(t.ID), tenant: t, needed: map[dcm.AccountID]bool{}}
-	if err := m.orderAll(ctx); err != nil {
+	m := f.migration(t)
+	if err := m.each(ctx, m.order); err != nil {
 		return time.Time{}, err
 	}
 	now := f.Clock.Now()
@@ -65,6 +66,44 @@ func sooner(a, b time.Time) time.Time {
 		return a
 	}
 	return earliest(a, b)
+}
+
+// Plan says what Handle would do, "" for nothing, and changes nothing.
+func (f *Followers) Plan(ctx context.Context, due dcm.DueTenant) (string, error) {
+	accounts, err := f.Store.Tenant(due.Tenant).Accounts(ctx)
+	if err != nil {
+		return "", fmt.Errorf("read the accounts of %s: %w", due.Tenant, err)
+	}
+	t := accounts.Tenant
+	var all []string
+	if held, err := f.Budget.Plan(ctx, t); err != nil {
+		return "", err
+	} else if held != "" {
+		all = append(all, held)
+	}
+	follow, wait := 0, 0
+	m := f.migration(t)
+	err = m.each(ctx, func(ctx context.Context, ws dcm.Workspace) error {
+		refers, change, err := m.decide(ctx, ws)
+		switch {
+		case len(refers) == 0:
+		case change != nil:
+			follow++
+		default:
+			wait++
+		}
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	if follow+wait > 0 {
+		all = append(all, fmt.Sprintf("have %d workspaces follow its storage, and look again later for %d that can't yet", follow, wait))
+	}
+	if len(t.DNSAccounts) > 0 || len(t.StorageAccounts) > 0 {
+		all = append(all, "forget the accounts that were replaced, if nothing needs them")
+	}
+	return strings.Join(append(all, "give it its next time"), "; "), nil
 }
 
 // PutOff gives a tenant another time after Handle failed.
@@ -91,14 +130,19 @@ type migration struct {
 	behind int
 }
 
-func (m *migration) orderAll(ctx context.Context) error {
+func (f *Followers) migration(t dcm.Tenant) *migration {
+	return &migration{Common: f.Common, store: f.Store.Tenant(t.ID), tenant: t, needed: map[dcm.AccountID]bool{}}
+}
+
+// each goes through all of the tenant's workspaces.
+func (m *migration) each(ctx context.Context, do func(context.Context, dcm.Workspace) error) error {
 	for cursor := ""; ; {
 		page, err := m.store.Workspaces(ctx, dcm.WorkspaceQuery{Limit: followPage, Cursor: cursor})
 		if err != nil {
 			return fmt.Errorf("list the workspaces of %s: %w", m.tenant.ID, err)
 		}
 		for _, ws := range page.Items {
-			if err := m.order(ctx, ws); err != nil {
+			if err := do(ctx, ws); err != nil {
 				return err
 			}
 		}
@@ -108,14 +152,15 @@ func (m *migration) orderAll(ctx context.Context) error {
 	}
 }
 
-// order makes a workspace follow, if it is behind and may move now.
-func (m *migration) order(ctx context.Context, ws dcm.Workspace) error {
+// decide says which storages other than the tenant's the workspace refers to, and
+// what makes it follow; nil if it can't be ordered now.
+func (m *migration) decide(ctx context.Context, ws dcm.Workspace) (map[dcm.AccountID]bool, *dcm.WorkspaceChange, error) {
 	refers := storagesOf(ws)
 	if ws.ActiveVM != "" && ws.Backup == nil {
 		// The VM's first backup goes where its own record says.
 		vm, err := m.store.VM(ctx, ws.ActiveVM)
 		if err != nil && dcm.ErrorCode(err) != dcm.CodeNotFound {
-			return fmt.Errorf("read %s: %w", ws.ActiveVM, err)
+			return nil, nil, fmt.Errorf("read %s: %w", ws.ActiveVM, err)
 		}
 		if err == nil {
 			refers[vm.StorageID] = true
@@ -123,14 +168,22 @@ func (m *migration) order(ctx context.Context, ws dcm.Workspace) error {
 	}
 	delete(refers, m.tenant.StorageID)
 	if len(refers) == 0 {
-		return nil
+		return nil, nil, nil
 	}
-	change := m.change(ws)
+	return refers, m.change(ws), nil
+}
+
+// order makes a workspace follow, if it is behind and may move now.
+func (m *migration) order(ctx context.Context, ws dcm.Workspace) error {
+	refers, change, err := m.decide(ctx, ws)
+	if err != nil || len(refers) == 0 {
+		return err
+	}
 	if change == nil {
 		m.stay(refers)
 		return nil
 	}
-	_, err := m.store.ChangeWorkspace(ctx, ws.ID, *change)
+	_, err = m.store.ChangeWorkspace(ctx, ws.ID, *change)
 	switch {
 	case dcm.ErrorCode(err) == dcm.CodeNotFound:
 		return nil

@@ -39,7 +39,7 @@ func (h *Heart) Beat(ctx context.Context, who dcm.TokenClaims, beat dcm.Heartbea
 		}
 		if err == nil {
 			h.count(ctx, vm, changed)
-			h.noteRestored(ctx, vm, changed, from)
+			h.noteBootstrap(ctx, vm, changed, from)
 		}
 		vm = changed
 	}
@@ -76,7 +76,7 @@ func (h *Heart) news(vm dcm.VM, beat dcm.Heartbeat) *dcm.VMChange {
 		// Nothing was ever ready: the release need not wait for this VM.
 		return nil
 	}
-	due := earliest(now.Add(dcm.HeartbeatLostAfter), hardDeadline(vm))
+	due := nextLook(vm, beat, now)
 	change := &dcm.VMChange{
 		From: []dcm.Status{vm.Status}, LastSeenAt: &now, DueAt: &due, Signals: &beat.Signals,
 		IdleSince: beat.IdleSince, ClearIdle: beat.IdleSince == nil,
@@ -136,7 +136,21 @@ func (h *Heart) move(vm dcm.VM, beat dcm.Heartbeat, now time.Time, c *dcm.VMChan
 	return false
 }
 
-// hardDeadline is what no heartbeat postpones.
+// nextLook is when a sweep looks at a VM that has just called. One that stops
+// is not given up while its last backup moves, however long that takes.
+func nextLook(vm dcm.VM, beat dcm.Heartbeat, now time.Time) time.Time {
+	due := earliest(now.Add(dcm.HeartbeatLostAfter), hardDeadline(vm))
+	if vm.Status != dcm.StatusStopping || !beat.Backup.Moves() || now.Add(dcm.HeartbeatLostAfter).Before(hardDeadline(vm)) {
+		return due
+	}
+	longer := earliest(now.Add(dcm.MovingSilence), stoppedAt(vm).Add(dcm.MovingStopGrace))
+	if longer.After(due) {
+		return longer
+	}
+	return due
+}
+
+// hardDeadline is what no heartbeat postpones, but for nextLook's exception.
 func hardDeadline(vm dcm.VM) time.Time {
 	switch vm.Status {
 	case dcm.StatusCreating:
@@ -184,13 +198,17 @@ func (h *Heart) count(ctx context.Context, before, after dcm.VM) {
 	}
 }
 
-// noteRestored adds the bootstrap of a VM that restores to the audit log, with
-// its first heartbeat: the bootstrap itself may cost two calls, and needs both.
-func (h *Heart) noteRestored(ctx context.Context, before, after dcm.VM, from Origin) {
-	if before.LastSeenAt != nil || after.Restore == nil || after.BootstrappedAt == nil {
+// noteBootstrap adds a bootstrap that could not be noted itself to the audit
+// log, with the VM's first heartbeat: a bootstrap may cost two calls, and this
+// one needed both.
+func (h *Heart) noteBootstrap(ctx context.Context, before, after dcm.VM, from Origin) {
+	if before.LastSeenAt != nil || !notedLater(after) || after.BootstrappedAt == nil {
 		return
 	}
-	detail := fmt.Sprintf("to restore generation %d", after.Restore.Generation)
+	detail := ""
+	if after.Restore != nil {
+		detail = fmt.Sprintf("to restore generation %d", after.Restore.Generation)
+	}
 	e, err := h.event(resourceOf(after), dcm.ActorVM, "vms-bootstrap", from, detail)
 	e.At = *after.BootstrappedAt
 	h.note(ctx, after.TenantID, e, err)
@@ -228,6 +246,9 @@ func checkHeartbeat(b dcm.Heartbeat) error {
 		if at != nil && (at.Year() < 2000 || at.Year() > 2200) {
 			add(field, "is not a time of this world")
 		}
+	}
+	if p := b.Backup; p != nil && (p.Bytes < 0 || p.StalledSeconds < 0) {
+		add("backup", "must not be negative")
 	}
 	if len(b.Version) > 64 {
 		add("version", "must be at most 64 characters")

@@ -54,7 +54,7 @@ type LaunchOrder struct {
 // Launch creates a VM within dcm.LaunchBudget. What can't be created by then
 // is undone and said. Errors: CodeInvalid, CodeNotFound (workspace),
 // CodeConflict, CodeQuotaExceeded, CodeCapacityUnavailable, CodeProviderAuth,
-// CodeProviderUnavailable.
+// CodeProviderUnavailable, CodeRateLimited with RetryAfter.
 func (l *Launcher) Launch(ctx context.Context, o LaunchOrder) (Launched, error) {
 	launch, err := o.Request.Validate(l.Rules)
 	if err != nil {
@@ -187,6 +187,13 @@ func (l *Launcher) undo(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccou
 		// it had time to.
 		due = vm.CreatedAt.Add(dcm.LaunchDeadline)
 	}
+	wait, limited := limitWait(failure)
+	// Having ordered nothing because too much was asked of the provider, it is
+	// not asked for more.
+	limited = limited && vm.ProviderID == ""
+	if later := now.Add(max(wait, dcm.ReleaseRetry)); limited && later.After(due) {
+		due = later
+	}
 	status, reason := dcm.StatusStopping, dcm.StopCreateFailed
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
@@ -202,7 +209,7 @@ func (l *Launcher) undo(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccou
 		l.Log.ErrorContext(ctx, "undo launch: the sweep must do it", "vm", vm.ID, "error", err)
 		return failure
 	}
-	if certain {
+	if certain && !limited {
 		stopped.ProviderID = vm.ProviderID
 		l.finishUndo(ctx, stopped, accounts)
 	}
@@ -259,7 +266,8 @@ func (l *Launcher) replay(ctx context.Context, t dcm.TenantStore, earlier dcm.Id
 	if err != nil {
 		return Launched{}, fmt.Errorf("read the earlier VM %s: %w", earlier.VM, err)
 	}
-	if vm.StopReason == dcm.StopCreateFailed && vm.RunningAt == nil && vm.Error != nil && vm.BootstrappedAt == nil {
+	if vm.StopReason == dcm.StopCreateFailed && vm.ProviderID == "" && vm.Error != nil {
+		// It never was anybody's, though its server may have begun to boot.
 		return Launched{}, dcm.Errorf(replayCode(vm.Error.Code), "%s", vm.Error.Message)
 	}
 	if vm, err = l.awaitServer(ctx, t, vm); err != nil {
@@ -299,7 +307,7 @@ const (
 // replayCode is the code a failed launch was answered with.
 func replayCode(code string) dcm.Code {
 	switch c := dcm.Code(code); c {
-	case dcm.CodeCapacityUnavailable, dcm.CodeProviderAuth, dcm.CodeProviderUnavailable:
+	case dcm.CodeCapacityUnavailable, dcm.CodeProviderAuth, dcm.CodeProviderUnavailable, dcm.CodeRateLimited:
 		return c
 	default:
 		return dcm.CodeProviderUnavailable

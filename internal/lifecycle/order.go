@@ -45,6 +45,7 @@ func (l *Launcher) orderOffer(ctx context.Context, p plan, offer dcm.Offer) (dcm
 	request := dcm.ServerRequest{
 		Name: vm.ID.ServerName(), ServerType: offer.ServerType, Location: offer.Location,
 		Image: l.Image, UserData: p.userData, Labels: vm.ServerLabels(l.Installation),
+		SSHKeyID: p.credential.SSHKeyID,
 	}
 	unsure := false
 	for wait := orderBackoff; ; wait *= 2 {
@@ -119,12 +120,23 @@ func outsideError(who string, err error) error {
 	case dcm.KindQuota:
 		return dcm.Errorf(dcm.CodeCapacityUnavailable, "the account at %s is at its limit", who).WithCause(err)
 	case dcm.KindRateLimited:
-		return dcm.Errorf(dcm.CodeProviderUnavailable, "%s is limiting our requests; try again later", who).WithCause(err)
+		wait, _ := limitWait(err)
+		e := dcm.Errorf(dcm.CodeRateLimited, "%s is limiting our requests; try again in %s", who, inWords(wait)).WithCause(err)
+		e.RetryAfter = wait
+		return e
 	case dcm.KindInvalid:
-		return dcm.Errorf(dcm.CodeProviderUnavailable, "%s did not accept the request", who).WithCause(err)
+		return dcm.Errorf(dcm.CodeProviderUnavailable, "%s did not accept the request%s", who, reason(err)).WithCause(err)
 	default:
 		return dcm.Errorf(dcm.CodeProviderUnavailable, "%s is not available", who).WithCause(err)
 	}
+}
+
+// reason is what the service said, in its adapter's words.
+func reason(err error) string {
+	if e, ok := errors.AsType[*dcm.ProviderError](err); ok && e.Message != "" {
+		return ": " + e.Message
+	}
+	return ""
 }
 
 // problemOf is a failure as a record keeps it.

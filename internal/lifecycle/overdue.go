@@ -21,29 +21,58 @@ type Overdue struct {
 // Handle re-reads a VM from the due index and does what its state asks for.
 // A VM that is not due any more is left alone.
 func (o *Overdue) Handle(ctx context.Context, due dcm.DueVM) error {
-	vm, accounts, err := o.Store.Tenant(due.Tenant).VMWithAccounts(ctx, due.VM)
-	if dcm.ErrorCode(err) == dcm.CodeNotFound {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read %s: %w", due.VM, err)
-	}
-	if vm.DueAt.IsZero() || vm.DueAt.After(o.Clock.Now()) {
-		return nil
+	vm, accounts, err := o.read(ctx, due)
+	if err != nil || vm == nil {
+		return err
 	}
 	if vm.Status == dcm.StatusCreating || vm.Status == dcm.StatusRunning {
-		reason, problem := verdict(vm, o.Clock.Now())
+		reason, problem := verdict(*vm, o.Clock.Now())
 		if reason == "" {
-			return o.putOff(ctx, vm, earliest(o.Clock.Now().Add(dcm.HeartbeatLostAfter), hardDeadline(vm)))
+			return o.putOff(ctx, *vm, earliest(o.Clock.Now().Add(dcm.HeartbeatLostAfter), hardDeadline(*vm)))
 		}
-		if vm, err = o.stop(ctx, vm, reason, problem); err != nil || vm.Status != dcm.StatusStopping {
+		stopped, err := o.stop(ctx, *vm, reason, problem)
+		if err != nil {
 			return err
 		}
+		vm = &stopped
 	}
 	if vm.Status == dcm.StatusStopping {
-		return o.stopping(ctx, vm, accounts)
+		return o.stopping(ctx, *vm, accounts)
 	}
 	return nil
+}
+
+// Plan says what Handle would do, "" for nothing, and changes nothing.
+func (o *Overdue) Plan(ctx context.Context, due dcm.DueVM) (string, error) {
+	vm, accounts, err := o.read(ctx, due)
+	if err != nil || vm == nil || !vm.Status.Active() {
+		return "", err
+	}
+	now, first := o.Clock.Now(), ""
+	if vm.Status != dcm.StatusStopping {
+		reason, _ := verdict(*vm, now)
+		if reason == "" {
+			return "look again later: it is in time", nil
+		}
+		first = "stop it, as " + string(reason) + "; then "
+		vm.Status, vm.StopReason, vm.StoppingAt = dcm.StatusStopping, reason, &now
+	}
+	f, err := o.fate(ctx, *vm, accounts)
+	return first + string(f.what) + ": " + f.why, err
+}
+
+// read reads a VM that is due, nil if it is not any more.
+func (o *Overdue) read(ctx context.Context, due dcm.DueVM) (*dcm.VM, dcm.TenantAccounts, error) {
+	vm, accounts, err := o.Store.Tenant(due.Tenant).ReleaseContext(ctx, due.VM)
+	switch {
+	case dcm.ErrorCode(err) == dcm.CodeNotFound:
+		return nil, accounts, nil
+	case err != nil:
+		return nil, accounts, fmt.Errorf("read %s: %w", due.VM, err)
+	case vm.DueAt.IsZero() || vm.DueAt.After(o.Clock.Now()):
+		return nil, accounts, nil
+	}
+	return &vm, accounts, nil
 }
 
 // verdict says why an overdue VM must end, "" if it need not.
@@ -103,40 +132,71 @@ func (o *Overdue) stop(ctx context.Context, vm dcm.VM, reason dcm.StopReason, p 
 	return stopped, nil
 }
 
-// stopping decides whether a stopping VM may still save its work. Where it has
-// none, or can't any more, or has had its time, it is released.
-func (o *Overdue) stopping(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) error {
+// ending is what becomes of a stopping VM now.
+type ending string
+
+const (
+	endingKeep    ending = "keep it, so that it can save its work"
+	endingRelease ending = "release it"
+	endingLost    ending = "release it, though its last work could not be saved"
+)
+
+// fate is a decision about a stopping VM, and why it is made, for people.
+type fate struct {
+	what ending
+	why  string
+}
+
+// fate decides whether a stopping VM may still save its work. Where it has none,
+// or can't any more, or has had its time, it is released.
+func (o *Overdue) fate(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) (fate, error) {
 	now := o.Clock.Now()
-	lost := false
 	switch {
+	case vm.Force && mayRelease(vm):
+		return fate{endingRelease, "its work is saved, or was given up"}, nil
 	case mayRelease(vm):
+		return fate{endingRelease, "it never had any work"}, nil
 	case vm.RunningAt == nil && !now.Before(stoppedAt(vm).Add(dcm.HeartbeatLostAfter)):
 		// Had it been ready, it would have said so by now.
+		return fate{endingRelease, "it was never ready"}, nil
 	case now.Before(stoppedAt(vm).Add(dcm.StopGrace)):
-		keep, off, err := o.keep(ctx, vm, accounts)
-		if err != nil {
-			return err
-		}
-		lost = off
-		if keep {
-			return o.putOff(ctx, vm, earliest(now.Add(dcm.HeartbeatLostAfter), stoppedAt(vm).Add(dcm.StopGrace)))
-		}
+		return o.keep(ctx, vm, accounts)
 	default:
-		lost = true
+		return fate{endingLost, "it has had its time to save it"}, nil
+	}
+}
+
+// stopping does to a stopping VM what its fate is.
+func (o *Overdue) stopping(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) error {
+	f, err := o.fate(ctx, vm, accounts)
+	if s := o.Releaser.steps(vm)[0]; err != nil && s.refused(err) {
+		_, err = o.Releaser.tokenRefused(ctx, vm, receiptOf(vm), s, err)
+	}
+	if _, limited := limitWait(err); limited {
+		return o.putOff(ctx, vm, o.again(err))
+	}
+	if err != nil {
+		return err
 	}
 	detail := "released: " + string(vm.StopReason)
-	if lost {
+	switch f.what {
+	case endingKeep:
+		return o.putOff(ctx, vm, earliest(o.Clock.Now().Add(dcm.HeartbeatLostAfter), stoppedAt(vm).Add(dcm.StopGrace)))
+	case endingLost:
 		detail += "; its last work could not be saved"
-		o.lost(ctx, vm)
+		vm = o.lost(ctx, vm)
+	case endingRelease:
 	}
 	event, err := o.event(resourceOf(vm), dcm.ActorSystem, sweepVMs, Origin{}, detail)
 	if err != nil {
 		return err
 	}
-	if _, err := o.Releaser.Release(ctx, vm, accounts, &event); err != nil && !errors.Is(err, ErrNotGone) {
-		return err
+	_, err = o.Releaser.Release(ctx, vm, accounts, &event)
+	if _, limited := limitWait(err); limited || errors.Is(err, ErrNotGone) {
+		// It has another time, and nothing is wrong.
+		return nil
 	}
-	return nil
+	return err
 }
 
 // stoppedAt is when a stopping VM began to stop.
@@ -147,48 +207,51 @@ func stoppedAt(vm dcm.VM) time.Time {
 	return vm.CreatedAt
 }
 
-// keep decides whether a stopping VM may still save its work. One that calls
-// may. So may a silent one whose server runs: it may have lost its network, and
-// will carry on. A server that is off is given a shorter while, for somebody to
-// start it; one that is gone, none. Off says that the time of such a server is
-// over.
-func (o *Overdue) keep(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) (keep, off bool, err error) {
+// keep decides the fate of a VM that has not had its time. One that calls may
+// still save its work. So may a silent one whose server runs: it may have lost
+// its network, and will carry on. A server that is off is given a shorter while,
+// for somebody to start it; one that is gone, none.
+func (o *Overdue) keep(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) (fate, error) {
 	silent := silentSince(vm, o.Clock.Now())
 	if silent <= dcm.HeartbeatLostAfter {
-		return true, false, nil
+		return fate{endingKeep, "it calls"}, nil
 	}
 	provider := o.Providers[vm.Provider]
 	if provider == nil {
-		return false, false, fmt.Errorf("provider %q has no adapter", vm.Provider)
+		return fate{}, fmt.Errorf("provider %q has no adapter", vm.Provider)
 	}
 	credential, err := o.Accounts.Credential(ctx, accounts, vm.Provider, vm.AccountID)
 	if err != nil {
-		return false, false, fmt.Errorf("open the credential for %s: %w", vm.Provider, err)
+		return fate{}, fmt.Errorf("open the credential for %s: %w", vm.Provider, err)
 	}
 	server, err := provider.GetVM(ctx, credential, dcm.ServerRef{ID: vm.ProviderID, Name: vm.ID.ServerName()})
-	if err != nil {
-		return false, false, fmt.Errorf("ask for the server of %s: %w", vm.ID, err)
+	switch {
+	case err != nil:
+		return fate{}, fmt.Errorf("ask for the server of %s: %w", vm.ID, err)
+	case server == nil:
+		return fate{endingRelease, "its server is gone"}, nil
+	case server.Off && silent >= dcm.SilentGrace:
+		return fate{endingLost, "its server is off, for too long"}, nil
+	case server.Off:
+		return fate{endingKeep, "its server is off, and may be started again"}, nil
 	}
-	if server == nil {
-		return false, false, nil
-	}
-	if !server.Off || silent < dcm.SilentGrace {
-		return true, false, nil
-	}
-	return false, true, nil
+	return fate{endingKeep, "it is silent, and its server runs"}, nil
 }
 
-// lost tells everybody that work could not be saved.
-func (o *Overdue) lost(ctx context.Context, vm dcm.VM) {
+// lost tells everybody, once, that work could not be saved, and lets the VM go.
+func (o *Overdue) lost(ctx context.Context, vm dcm.VM) dcm.VM {
 	o.Meter.Count(dcm.MetricWorkLost, 1)
 	o.Log.ErrorContext(ctx, "released a VM whose last work could not be saved", "vm", vm.ID, "tenant", vm.TenantID)
-	_, err := o.Store.Tenant(vm.TenantID).ChangeVM(ctx, vm.ID, dcm.VMChange{
-		From:  []dcm.Status{dcm.StatusStopping},
+	gone := true
+	changed, err := o.Store.Tenant(vm.TenantID).ChangeVM(ctx, vm.ID, dcm.VMChange{
+		From: []dcm.Status{dcm.StatusStopping}, Force: &gone,
 		Error: &dcm.Problem{Code: dcm.ProblemWorkLost, Message: "the VM could not back up before its end; what changed since its last backup is lost"},
 	})
 	if err != nil {
 		o.Log.ErrorContext(ctx, "the loss could not be recorded", "vm", vm.ID, "error", err)
+		return vm
 	}
+	return changed
 }
 
 // PutOff gives an item that failed another time, so that it does not fail in
@@ -198,7 +261,8 @@ func (o *Overdue) PutOff(ctx context.Context, due dcm.DueVM) error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", due.VM, err)
 	}
-	if !vm.Status.Active() {
+	if !vm.Status.Active() || vm.DueAt.After(o.Clock.Now()) {
+		// It is over, or has another time already.
 		return nil
 	}
 	return o.putOff(ctx, vm, o.Clock.Now().Add(dcm.ReleaseRetry))

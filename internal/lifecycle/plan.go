@@ -33,6 +33,9 @@ func (l *Launcher) plan(ctx context.Context, o LaunchOrder, launch dcm.Launch, k
 	if p.credential, err = l.Accounts.Credential(ctx, accounts, vm.Provider, vm.AccountID); err != nil {
 		return plan{}, fmt.Errorf("open the credential for %s: %w", vm.Provider, err)
 	}
+	if err := l.maySpend(p.credential); err != nil {
+		return plan{}, err
+	}
 	if vm.Reserved, err = l.reserve(ctx, p, accounts.Tenant.Quotas, launch); err != nil {
 		return plan{}, err
 	}

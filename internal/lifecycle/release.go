@@ -33,38 +33,60 @@ func (r *Releaser) Release(ctx context.Context, vm dcm.VM, accounts dcm.TenantAc
 	if vm.ProviderID == "" && r.Clock.Now().Before(launchOver) {
 		// The function that launches this VM may still be about to create the
 		// server. Finding none now would prove nothing.
-		return r.putOff(ctx, vm, launchOver, fmt.Errorf("its launch may still be under way: %w", ErrNotGone))
+		return r.putOff(ctx, vm, receiptOf(vm), launchOver, fmt.Errorf("its launch may still be under way: %w", ErrNotGone))
 	}
 	return r.releaseLaunched(ctx, vm, accounts, event)
 }
 
 // releaseLaunched is Release for a VM whose launch is known to be over.
 func (r *Releaser) releaseLaunched(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts, event *dcm.Event) (dcm.VM, error) {
-	steps := []func(context.Context, dcm.VM, dcm.TenantAccounts) error{r.releaseServer, r.releaseDNS, r.settleUpload}
-	for _, step := range steps {
-		if err := step(ctx, vm, accounts); err != nil {
-			return r.putOff(ctx, vm, r.Clock.Now().Add(dcm.ReleaseRetry), err)
+	receipt := receiptOf(vm)
+	for _, s := range r.steps(vm) {
+		err := s.run(ctx, vm, accounts, &receipt)
+		switch {
+		case err == nil:
+		case s.refused(err):
+			return r.tokenRefused(ctx, vm, receipt, s, err)
+		default:
+			return r.putOff(ctx, vm, receipt, r.again(err), err)
 		}
 	}
-	return r.finish(ctx, vm, event)
+	return r.finish(ctx, vm, receipt, event)
 }
 
-// finish makes the record stopped. If somebody else did so first, the release
-// has happened just the same.
-func (r *Releaser) finish(ctx context.Context, vm dcm.VM, event *dcm.Event) (dcm.VM, error) {
+// again is when a release that failed is tried again: soon, but not before the
+// service that limits requests has time for it.
+func (c Common) again(err error) time.Time {
+	wait, _ := limitWait(err)
+	return c.Clock.Now().Add(max(dcm.ReleaseRetry, wait))
+}
+
+// step is a part of a release, and whose account it needs.
+type step struct {
+	// run adds to the receipt what it did.
+	run     func(context.Context, dcm.VM, dcm.TenantAccounts, *dcm.Receipt) error
+	account dcm.AccountID
+	// what it takes away, and where, in words for the tenant.
+	what, where string
+}
+
+func (r *Releaser) steps(vm dcm.VM) []step {
+	return []step{
+		{r.releaseServer, vm.AccountID, "server " + serverText(vm), vm.Provider},
+		{r.releaseDNS, vm.DNS.AccountID, "DNS records of *." + vm.Hostname, "the DNS service"},
+		{r.settleUpload, vm.StorageID, "unfinished backup", "the storage"},
+	}
+}
+
+// finish makes the record stopped, with its receipt. If somebody else did so
+// first, the release has happened just the same.
+func (r *Releaser) finish(ctx context.Context, vm dcm.VM, receipt dcm.Receipt, event *dcm.Event) (dcm.VM, error) {
 	now := r.Clock.Now()
 	tenant := r.Store.Tenant(vm.TenantID)
-	usage, err := vm.UsageUntil(now)
-	if err != nil {
-		// A record that can't be priced must not keep the VM's slot for ever.
-		r.Log.ErrorContext(ctx, "usage is recorded without its cost", "vm", vm.ID, "error", err)
-		unpriced := vm
-		unpriced.Price = nil
-		usage, _ = unpriced.UsageUntil(now)
-	}
-	err = tenant.FinishVM(ctx, dcm.Finish{
+	receipt.Usage = r.usage(ctx, vm, receipt.ServerID, now)
+	err := tenant.FinishVM(ctx, dcm.Finish{
 		VM: vm.ID, Workspace: vm.WorkspaceID, At: now,
-		Provider: vm.Provider, AccountID: vm.AccountID, Reserved: vm.Reserved, Usage: usage, Event: event,
+		Provider: vm.Provider, AccountID: vm.AccountID, Reserved: vm.Reserved, Receipt: receipt, Event: event,
 		// A VM that never came to be leaves no empty workspace behind.
 		DropWorkspace: vm.StopReason == dcm.StopCreateFailed && vm.Restore == nil,
 	})
@@ -80,23 +102,37 @@ func (r *Releaser) finish(ctx context.Context, vm dcm.VM, event *dcm.Event) (dcm
 	}
 	r.Meter.Count(dcm.MetricVMsReleased, 1)
 	r.Log.InfoContext(ctx, "released", "vm", vm.ID, "tenant", vm.TenantID, "reason", vm.StopReason, "server", vm.ProviderID)
-	vm.Status, vm.StoppedAt, vm.DueAt, vm.Upload = dcm.StatusStopped, &now, time.Time{}, nil
+	vm.Status, vm.StoppedAt, vm.DueAt, vm.Upload, vm.Receipt = dcm.StatusStopped, &now, time.Time{}, nil, &receipt
 	return vm, nil
+}
+
+// usage is what the VM used with this server, which its record may not know.
+func (r *Releaser) usage(ctx context.Context, vm dcm.VM, server string, end time.Time) []dcm.Usage {
+	vm.ProviderID = server
+	used, err := vm.UsageUntil(end)
+	if err != nil {
+		// A record that can't be priced must not keep the VM's slot for ever.
+		r.Log.ErrorContext(ctx, "usage is recorded without its cost", "vm", vm.ID, "error", err)
+		vm.Price = nil
+		used, _ = vm.UsageUntil(end)
+	}
+	return used
 }
 
 // mayRelease says that a stopping VM need not be kept for its work: its owner
 // let it go, its agent has saved it, or there never was any.
 func mayRelease(vm dcm.VM) bool { return vm.Force || vm.RunningAt == nil && vm.BootstrappedAt == nil }
 
-// putOff notes why the VM is still there and when to try again.
-func (r *Releaser) putOff(ctx context.Context, vm dcm.VM, due time.Time, cause error) (dcm.VM, error) {
+// putOff notes why the VM is still there, when to try again, and what the next
+// try could not add to the receipt any more.
+func (r *Releaser) putOff(ctx context.Context, vm dcm.VM, receipt dcm.Receipt, due time.Time, cause error) (dcm.VM, error) {
 	r.Meter.Count(dcm.MetricReleasePending, 1)
-	change := dcm.VMChange{From: []dcm.Status{dcm.StatusStopping}, DueAt: &due}
+	change := dcm.VMChange{From: []dcm.Status{dcm.StatusStopping}, DueAt: &due, Receipt: unrecorded(vm, receipt)}
 	if !errors.Is(cause, ErrNotGone) && vm.Error == nil {
 		// What failed first stays: it is why the VM ended.
 		change.Error = &dcm.Problem{Code: dcm.ProblemReleaseBlocked, Message: "the VM could not be released yet: " + blame(cause)}
 	}
-	if change.Error == nil && !vm.DueAt.After(due) && vm.DueAt.After(r.Clock.Now()) {
+	if change.Error == nil && change.Receipt == nil && !vm.DueAt.After(due) && vm.DueAt.After(r.Clock.Now()) {
 		// It is put off already, by whoever let it go a moment ago.
 		return vm, fmt.Errorf("release %s: %w", vm.ID, cause)
 	}
@@ -116,76 +152,4 @@ func blame(err error) string {
 		return e.Message
 	}
 	return "an internal error; it is tried again every minute"
-}
-
-// releaseServer deletes the server and asks the provider again.
-func (r *Releaser) releaseServer(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) error {
-	provider := r.Providers[vm.Provider]
-	if provider == nil {
-		return fmt.Errorf("provider %q has no adapter", vm.Provider)
-	}
-	credential, err := r.Accounts.Credential(ctx, accounts, vm.Provider, vm.AccountID)
-	if err != nil {
-		return fmt.Errorf("open the credential for %s: %w", vm.Provider, err)
-	}
-	id := vm.ProviderID
-	if id == "" {
-		found, err := provider.GetVM(ctx, credential, dcm.ServerRef{Name: vm.ID.ServerName()})
-		if err != nil {
-			return fmt.Errorf("look for the server of %s: %w", vm.ID, err)
-		}
-		if found == nil || !vm.OwnsServer(r.Installation, found.Labels) {
-			return nil
-		}
-		id = found.ID
-	}
-	if err := provider.DeleteVM(ctx, credential, id); err != nil {
-		return fmt.Errorf("delete server %s: %w", id, err)
-	}
-	left, err := provider.GetVM(ctx, credential, dcm.ServerRef{ID: id})
-	if err != nil {
-		return fmt.Errorf("confirm that server %s is gone: %w", id, err)
-	}
-	if left != nil {
-		return fmt.Errorf("server %s is %s: %w", id, left.Status, ErrNotGone)
-	}
-	return nil
-}
-
-// releaseDNS withdraws the VM's records. Where the answer that named them was
-// lost, they are found by their comment.
-func (r *Releaser) releaseDNS(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) error {
-	zone, err := r.Accounts.Zone(ctx, accounts, vm.DNS)
-	if err != nil {
-		return fmt.Errorf("open the DNS zone: %w", err)
-	}
-	ids := vm.DNS.RecordIDs
-	if len(ids) == 0 {
-		records, err := r.DNS.Find(ctx, zone, dcm.DNSComment(r.Installation, vm.TenantID, vm.ID), false)
-		if dcm.KindOf(err) == dcm.KindNotFound {
-			// The whole zone is gone, and every record with it.
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("look for the DNS records of %s: %w", vm.ID, err)
-		}
-		for _, record := range records {
-			ids = append(ids, record.ID)
-		}
-	}
-	for _, id := range ids {
-		if err := r.DNS.Withdraw(ctx, zone, id); err != nil && dcm.KindOf(err) != dcm.KindNotFound {
-			return fmt.Errorf("withdraw DNS record %s: %w", id, err)
-		}
-	}
-	return nil
-}
-
-// settleUpload ends an upload the VM left behind: one that was complete
-// becomes the workspace's backup, any other is aborted.
-func (r *Releaser) settleUpload(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) error {
-	if vm.Upload == nil {
-		return nil
-	}
-	return settler{r.Common, r.Accounts, r.Storage}.settle(ctx, vm, accounts)
 }

@@ -26,7 +26,7 @@ func (s *Stopper) Stop(ctx context.Context, t dcm.TenantID, id dcm.VMID, force b
 	if vm.Status != dcm.StatusStopping || !mayRelease(vm) {
 		return vm, nil
 	}
-	accounts, err := s.Store.Tenant(t).Accounts(ctx)
+	_, accounts, err := s.Store.Tenant(t).ReleaseContext(ctx, id)
 	if err != nil {
 		s.Log.WarnContext(ctx, "release after stop is left to the sweep", "vm", id, "error", err)
 		return vm, nil
@@ -37,6 +37,16 @@ func (s *Stopper) Stop(ctx context.Context, t dcm.TenantID, id dcm.VMID, force b
 		s.Log.WarnContext(ctx, "release after stop is left to the sweep", "vm", id, "error", err)
 	}
 	return released, nil
+}
+
+// Abandon gives up a VM that the tenant's own account no longer lets anybody
+// end: see Releaser.Abandon. CodeNotFound, CodeConflict.
+func (s *Stopper) Abandon(ctx context.Context, t dcm.TenantID, id dcm.VMID) (dcm.VM, error) {
+	vm, accounts, err := s.Store.Tenant(t).ReleaseContext(ctx, id)
+	if err != nil {
+		return dcm.VM{}, fmt.Errorf("read %s: %w", id, err)
+	}
+	return s.Releaser.Abandon(ctx, vm, accounts)
 }
 
 // begin records the wish in one conditional write, or two if the VM is

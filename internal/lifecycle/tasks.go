@@ -34,22 +34,43 @@ type Tasks struct {
 // Handle carries on with a due workspace's task. Losing a race against a launch
 // or a new order is no error: the workspace stays due.
 func (t *Tasks) Handle(ctx context.Context, due dcm.DueWorkspace) error {
-	store := t.Store.Tenant(due.Tenant)
-	ws, accounts, err := store.WorkspaceWithAccounts(ctx, due.Workspace)
-	if dcm.ErrorCode(err) == dcm.CodeNotFound {
-		return nil // the index lags behind its deletion
+	j, err := t.read(ctx, due)
+	if err != nil || j == nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("read workspace %s: %w", due.Workspace, err)
-	}
-	if ws.DueAt.IsZero() || ws.DueAt.After(t.Clock.Now()) {
-		return nil
-	}
-	j := &job{Tasks: t, store: store, ws: ws, accounts: accounts}
 	if err := j.run(ctx); err != nil && !errors.Is(err, dcm.ErrLostRace) {
 		return err
 	}
 	return nil
+}
+
+// Plan says what Handle would do first, "" for nothing, and changes nothing.
+func (t *Tasks) Plan(ctx context.Context, due dcm.DueWorkspace) (string, error) {
+	j, err := t.read(ctx, due)
+	if err != nil || j == nil {
+		return "", err
+	}
+	next := j.next()
+	if j.ws.Task == nil {
+		return string(next), nil
+	}
+	return fmt.Sprintf("%s: attempt %d of its task %q", next, j.ws.Task.Attempt+1, j.ws.Task.Kind), nil
+}
+
+// read reads a workspace that is due, nil if it is not any more.
+func (t *Tasks) read(ctx context.Context, due dcm.DueWorkspace) (*job, error) {
+	store := t.Store.Tenant(due.Tenant)
+	ws, accounts, err := store.WorkspaceWithAccounts(ctx, due.Workspace)
+	if dcm.ErrorCode(err) == dcm.CodeNotFound {
+		return nil, nil // the index lags behind its deletion
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read workspace %s: %w", due.Workspace, err)
+	}
+	if ws.DueAt.IsZero() || ws.DueAt.After(t.Clock.Now()) {
+		return nil, nil
+	}
+	return &job{Tasks: t, store: store, ws: ws, accounts: accounts}, nil
 }
 
 // PutOff notes why an attempt failed and when to try again.
@@ -95,15 +116,69 @@ type job struct {
 	accounts dcm.TenantAccounts
 }
 
-func (j *job) run(ctx context.Context) error {
+// stage is what a task does next, in words.
+type stage string
+
+const (
+	stageNothing  stage = "take it out of the index, as it has no task"
+	stageDelete   stage = "delete all that is stored of it, its keys and its record"
+	stageRenewKey stage = "make the key that its order could not make, and carry on"
+	stageWait     stage = "leave it to the VM that holds it"
+	stageCleanUp  stage = "delete the backup that was replaced, and carry on"
+	stageSettle   stage = "find out what became of a copy, and carry on"
+	stageFinish   stage = "retire the keys that nothing needs, and end the task"
+	stageCopy     stage = "copy its backup to its newest key and storage, and put the copy in its place"
+)
+
+// next is the stage that the workspace's state asks for.
+func (j *job) next() stage {
 	switch taskKind(j.ws) {
 	case dcm.TaskDelete:
-		return j.discard(ctx)
+		return stageDelete
 	case dcm.TaskRotate, dcm.TaskMove:
-		return j.carry(ctx)
 	default:
-		none := time.Time{}
-		return j.change(ctx, nil, &none)
+		return stageNothing
+	}
+	switch {
+	case j.ws.Task.KeyVersion > j.ws.KeyVersion:
+		return stageRenewKey
+	case j.ws.ActiveVM != "":
+		return stageWait
+	case j.ws.Task.Replaced != nil:
+		return stageCleanUp
+	case j.ws.Task.Upload != nil:
+		return stageSettle
+	case j.arrived():
+		return stageFinish
+	}
+	return stageCopy
+}
+
+func (j *job) run(ctx context.Context) error {
+	for {
+		var err error
+		switch j.next() {
+		case stageDelete:
+			return j.discard(ctx)
+		case stageWait:
+			return j.wait(ctx)
+		case stageFinish:
+			return j.finish(ctx)
+		case stageNothing:
+			none := time.Time{}
+			return j.change(ctx, nil, &none)
+		case stageRenewKey:
+			err = j.renewKey(ctx)
+		case stageCleanUp:
+			err = j.cleanUp(ctx)
+		case stageSettle:
+			err = j.settleCopy(ctx)
+		case stageCopy:
+			err = j.copy(ctx)
+		}
+		if err != nil {
+			return err
+		}
 	}
 }
 
@@ -144,7 +219,5 @@ func (j *job) mainKey() string { return dcm.BackupKey(j.ws.TenantID, j.ws.ID) }
 // prefix is what all of a workspace's objects begin with.
 func (j *job) prefix() string { return string(j.ws.TenantID) + "/" + string(j.ws.ID) + "/" }
 
-// asideKey is where a re-encrypted backup lies for a moment, in a bucket without
-// versions: there, a copy under the main key would take the backup's place
-// before the record says so.
-func (j *job) asideKey() string { return j.prefix() + "reencrypted.tar.gz.enc" }
+// asideKey is where a re-encrypted backup lies for a moment.
+func (j *job) asideKey() string { return dcm.BackupCopyKey(j.ws.TenantID, j.ws.ID) }

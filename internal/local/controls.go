@@ -3,7 +3,9 @@ package local
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -26,6 +28,7 @@ func (s *Stack) controls() http.Handler {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	m.HandleFunc("POST /_local/clock", s.controlClock)
+	m.HandleFunc("POST /_local/limits", s.controlLimits)
 	m.HandleFunc("POST /_local/schedules/{function}", s.controlSchedule)
 	return m
 }
@@ -76,9 +79,36 @@ func (s *Stack) controlClock(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"now": s.clock.Now().Format(time.RFC3339)})
 }
 
+// controlLimits sets the provider's limit on requests, for one project or all.
+func (s *Stack) controlLimits(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		PerHour int    `json:"hetznerRequestsPerHour"`
+		Left    *int   `json:"hetznerRequestsLeft"`
+		Project string `json:"hetznerProject"`
+	}
+	if !readJSON(w, r, &body) {
+		return
+	}
+	left := body.PerHour
+	if body.Left != nil {
+		left = *body.Left
+	}
+	if body.PerHour < 1 || left < 0 || left > body.PerHour {
+		writeError(w, http.StatusBadRequest, errors.New("hetznerRequestsPerHour must be at least 1, and hetznerRequestsLeft at most that"))
+		return
+	}
+	s.services.hetzner.SetRequestLimit(body.Project, body.PerHour, left)
+	w.WriteHeader(http.StatusNoContent)
+}
+
 func (s *Stack) controlSchedule(w http.ResponseWriter, r *http.Request) {
 	function := r.PathValue("function")
-	answer, ok, err := s.schedules.now(r.Context(), function)
+	payload, err := io.ReadAll(io.LimitReader(r.Body, maxControlBytes))
+	if err != nil {
+		writeError(w, http.StatusBadRequest, fmt.Errorf("read the payload: %w", err))
+		return
+	}
+	answer, ok, err := s.schedules.now(r.Context(), function, payload)
 	switch {
 	case !ok:
 		writeError(w, http.StatusNotFound, fmt.Errorf("no schedule runs %q", function))

@@ -19,7 +19,7 @@ func loadTemplate(path string, s *services) (*sam.Template, error) {
 			"CloudflareZoneId": zoneID, "BaseDomain": baseDomain, "VmRuntime": "host",
 		},
 		Resources: map[string]string{
-			"Table": tableName, "Bucket": bucketName, "DataKey": dataKeyID, "TokenKey": tokenKeyID,
+			"Table": s.table, "Bucket": bucketName, "DataKey": dataKeyID, "TokenKey": tokenKeyID,
 		},
 	})
 	if err != nil {

@@ -5,11 +5,14 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
 // front is the one port of the API and of the controls under /_local/. It
 // listens before there is an API, because the API must know its own address.
 type front struct {
+	clock dcm.Clock // what answers are dated by
 	ready atomic.Pointer[handlers]
 }
 
@@ -24,6 +27,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case h == nil:
 		http.Error(w, "the stack is starting", http.StatusServiceUnavailable)
 	case !strings.HasPrefix(r.URL.Path, "/_local/"):
+		w.Header().Set("Date", f.clock.Now().UTC().Format(http.TimeFormat))
 		h.api.ServeHTTP(w, r)
 	case !isLocal(r.Host):
 		// A web page whose name was made to resolve to 127.0.0.1 could

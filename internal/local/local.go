@@ -92,7 +92,7 @@ func (s *Stack) makeSample(ctx context.Context) (err error) {
 }
 
 func (s *Stack) startAPI(context.Context) error {
-	s.front = &front{}
+	s.front = &front{clock: s.clock}
 	port, err := s.listeners.serve("the API", s.options.Port, s.front)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/hetzner"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/machine"
 )
 
@@ -23,6 +24,9 @@ type Options struct {
 	Functions Functions
 	// AgentBinary is the path of the agent for this machine. Required.
 	AgentBinary string
+	// Machine takes the provider's orders instead of Hardware, for tests in which
+	// no server need do anything; nil for Hardware itself.
+	Machine hetzner.Machine
 	// Port and EdgePort are the API's and the VMs' ports; 0 for any.
 	Port     int
 	EdgePort int
@@ -41,6 +45,9 @@ type Options struct {
 	// ManualSchedules runs a schedule's function only when asked through
 	// /_local/schedules/, for tests that count calls.
 	ManualSchedules bool
+	// DynamoDB is the URL of another DynamoDB to use, behind the same wire; ""
+	// for the stand-in. The table is made there, under a name of its own.
+	DynamoDB string
 	// Environment overrides the functions' environment.
 	Environment map[string]string
 	// FunctionOutput takes the functions' log lines; nil for a file in Dir.

@@ -72,13 +72,18 @@ func (s *schedules) runDue(ctx context.Context) {
 	}
 }
 
-// now runs a function's schedule at once and returns the function's answer.
-// ok is false if it has none.
-func (s *schedules) now(ctx context.Context, function string) (answer json.RawMessage, ok bool, err error) {
+// now runs a function's schedule at once, with this payload instead of its own
+// unless it is empty, and returns the function's answer. ok is false if it has
+// none.
+func (s *schedules) now(ctx context.Context, function string, payload []byte) (answer json.RawMessage, ok bool, err error) {
 	s.held.Lock()
 	defer s.held.Unlock()
 	for _, one := range s.list {
 		if one.Function == function {
+			if len(payload) > 0 {
+				answer, err = s.api.Invoke(ctx, function, payload)
+				return answer, true, err
+			}
 			answer, err = s.invoke(ctx, one.Schedule)
 			return answer, true, err
 		}

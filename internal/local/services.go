@@ -1,11 +1,17 @@
 package local
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdkdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -57,6 +63,9 @@ type services struct {
 	issuer     *issuer.Issuer
 
 	urls map[string]string // by the service's name
+	// table is the table's name, otherDynamoDB what serves it if not dynamodb.
+	table         string
+	otherDynamoDB http.Handler
 }
 
 func newServices(o Options, dir string, clock *Clock) (*services, error) {
@@ -69,11 +78,19 @@ func newServices(o Options, dir string, clock *Clock) (*services, error) {
 	if err != nil {
 		return nil, err
 	}
+	table, other, err := otherDynamoDB(o.DynamoDB)
+	if err != nil {
+		return nil, err
+	}
 	machines, err := o.Hardware(machine.Options{
 		Dir: filepath.Join(dir, "servers"), Environment: []string{"DCM_LOCAL_CLOCK=" + clock.path}, Logger: o.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the servers' hardware: %w", err)
+	}
+	hardware := o.Machine
+	if hardware == nil {
+		hardware = machines
 	}
 	return &services{
 		wire:     wire.New(),
@@ -87,13 +104,43 @@ func newServices(o Options, dir string, clock *Clock) (*services, error) {
 			hetznerTokenParameter: dcm.NewSecret(hetznerToken), cloudflareTokenParameter: dcm.NewSecret(cloudflareToken),
 		}}),
 		hetzner: hetzner.New(hetzner.Options{
-			Clock: clock, Tokens: map[string]hetzner.Token{hetznerToken: {}}, Machine: machines, Logger: o.Logger,
+			Clock: clock, Tokens: map[string]hetzner.Token{hetznerToken: {}}, Machine: hardware, Logger: o.Logger,
 		}),
 		cloudflare: cloudflare.New(cloudflare.Options{
 			Clock: clock, Zones: map[string]string{zoneID: baseDomain}, Tokens: map[string]cloudflare.Token{cloudflareToken: {}},
 		}),
-		machines: machines, address: o.Address, issuer: i, urls: map[string]string{},
+		machines: machines, address: o.Address, issuer: i, urls: map[string]string{}, table: table, otherDynamoDB: other,
 	}, nil
+}
+
+// otherDynamoDB is the way to a DynamoDB that is not ours, nil for none, and the
+// name of the table in whichever it is.
+func otherDynamoDB(address string) (table string, h http.Handler, err error) {
+	if address == "" {
+		return tableName, nil, nil
+	}
+	to, err := url.Parse(address)
+	if err != nil {
+		return "", nil, fmt.Errorf("the address of DynamoDB: %w", err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(to)
+	proxy.ModifyResponse = whole
+	return tableName + "-" + strings.ToLower(rand.Text()), proxy, nil
+}
+
+// whole passes an answer on once all of it is there. DynamoDB Local breaks one
+// off now and then: the proxy then answers 502, which is tried again as at AWS,
+// and not a success that can't be read.
+func whole(r *http.Response) error {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return fmt.Errorf("read DynamoDB's answer: %w", err)
+	}
+	if err := r.Body.Close(); err != nil {
+		return fmt.Errorf("read DynamoDB's answer: %w", err)
+	}
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return nil
 }
 
 // serve puts every stand-in behind the wire, on a port of its own.
@@ -105,6 +152,9 @@ func (s *services) serve(l *listeners) error {
 		{Name: "ssm", Handler: s.ssm, Operation: ssm.Operation, WriteError: ssm.WriteError, DefaultCode: "InternalServerError"},
 		{Name: "hetzner", Handler: s.hetzner, Operation: hetzner.Operation, WriteError: hetzner.WriteError, DefaultCode: "unavailable"},
 		{Name: "cloudflare", Handler: s.cloudflare, Operation: cloudflare.Operation, WriteError: cloudflare.WriteError, DefaultCode: "503"},
+	}
+	if s.otherDynamoDB != nil {
+		behind[0].Handler = s.otherDynamoDB
 	}
 	for _, b := range behind {
 		if err := s.listen(l, b.Name, s.wire.Wrap(b)); err != nil {
@@ -133,10 +183,10 @@ func (s *services) createTable(ctx context.Context) error {
 		}),
 	})
 	schema := store.TableSchema()
-	if _, err := client.CreateTable(ctx, schema.CreateTable(tableName)); err != nil {
+	if _, err := client.CreateTable(ctx, schema.CreateTable(s.table)); err != nil {
 		return fmt.Errorf("create the table: %w", err)
 	}
-	if _, err := client.UpdateTimeToLive(ctx, schema.EnableTTL(tableName)); err != nil {
+	if _, err := client.UpdateTimeToLive(ctx, schema.EnableTTL(s.table)); err != nil {
 		return fmt.Errorf("create the table: %w", err)
 	}
 	return nil
@@ -161,5 +211,8 @@ func (s *Stack) Endpoint(service string) string { return s.services.urls[service
 // TokenKeyID is the KMS key of the VMs' tokens.
 func (s *Stack) TokenKeyID() string { return tokenKeyID }
 
-// Items are the table's items, as DynamoDB's JSON, for tests.
+// Items are the table's items, as DynamoDB's JSON, for tests: the stand-in's.
 func (s *Stack) Items() []map[string]any { return s.services.dynamodb.Dump(tableName) }
+
+// Capacity is how many units of the table were consumed since the start.
+func (s *Stack) Capacity() float64 { return s.services.dynamodb.Capacity() }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -60,6 +61,7 @@ type system struct {
 	t      *testing.T
 	client *http.Client
 	token  string
+	output *lockedBuffer       // the functions' log
 	getenv func(string) string // of some function
 }
 
@@ -67,6 +69,8 @@ type systemOptions struct {
 	environment map[string]string
 	heartbeat   time.Duration
 	agent       string // "" for the real one
+	// broken says that a function fails now, before it has done anything.
+	broken func(function string) bool
 }
 
 func mustStartSystem(t *testing.T, o systemOptions) *system {
@@ -81,15 +85,19 @@ func mustStartSystem(t *testing.T, o systemOptions) *system {
 	if o.heartbeat == 0 {
 		o.heartbeat = time.Second
 	}
-	s := &system{t: t}
 	output := &lockedBuffer{b: &bytes.Buffer{}}
+	s := &system{t: t, output: output}
 	stack, err := local.Start(t.Context(), local.Options{
 		Template: "../../template.yaml", AgentBinary: o.agent, Dir: t.TempDir(), HeartbeatInterval: o.heartbeat,
 		Environment: o.environment, FunctionOutput: output,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Functions: func(name string, getenv func(string) string, clock dcm.Clock, output io.Writer) (lambda.Handler, error) {
 			s.getenv = getenv
-			return registry.Function(name, getenv, clock, output)
+			h, err := registry.Function(name, getenv, clock, output)
+			if err != nil || o.broken == nil {
+				return h, err
+			}
+			return breakable{h, func() bool { return o.broken(name) }}, nil
 		},
 	})
 	if err != nil {
@@ -114,6 +122,19 @@ func mustStartSystem(t *testing.T, o systemOptions) *system {
 	s.must(http.StatusOK, "POST", "/_local/token", map[string]any{"tenant": "default", "user": "u", "permissions": []string{"*"}}, &answer)
 	s.token = answer.Token
 	return s
+}
+
+// breakable is a function that fails while it is broken.
+type breakable struct {
+	lambda.Handler
+	broken func() bool
+}
+
+func (b breakable) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	if b.broken() {
+		return nil, errors.New("broken by the test")
+	}
+	return b.Handler.Invoke(ctx, payload)
 }
 
 type lockedBuffer struct {

@@ -1,6 +1,8 @@
 package local
 
 import (
+	"cmp"
+
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/cloudflare"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/hetzner"
@@ -10,11 +12,33 @@ import (
 // What tenants bring along exists at the same stand-ins as the platform's.
 // These methods make it, and take it away, for tests.
 
+// AddHetznerSSHKey gives a project a key; RemoveHetznerSSHKey takes it away.
+func (s *Stack) AddHetznerSSHKey(project string, id int64, name string) {
+	s.services.hetzner.AddSSHKey(project, id, name)
+}
+
+// RemoveHetznerSSHKey is the reverse of AddHetznerSSHKey.
+func (s *Stack) RemoveHetznerSSHKey(project string, id int64) {
+	s.services.hetzner.RemoveSSHKey(project, id)
+}
+
 // AddHetznerToken makes a token work in a project; RevokeHetznerToken ends it.
 func (s *Stack) AddHetznerToken(text string, t hetzner.Token) { s.services.hetzner.AddToken(text, t) }
 
 // RevokeHetznerToken makes a token work no more.
 func (s *Stack) RevokeHetznerToken(text string) { s.services.hetzner.RemoveToken(text) }
+
+// LimitHetzner makes a project's rate limit so many requests an hour, of which
+// some are left; "" for the platform's project.
+func (s *Stack) LimitHetzner(project string, hourly, left int) {
+	s.services.hetzner.SetLimit(cmp.Or(project, hetznerToken), hourly, left)
+}
+
+// HetznerLeft is how many requests a project may make now, and how many were
+// refused for want of them; "" for the platform's project.
+func (s *Stack) HetznerLeft(project string) (left, refused int) {
+	return s.services.hetzner.Left(cmp.Or(project, hetznerToken))
+}
 
 // AddZone makes a DNS zone of this id and name.
 func (s *Stack) AddZone(id, name string) { s.services.cloudflare.AddZone(id, name) }

@@ -123,7 +123,7 @@ func TestTableIsTheStores(t *testing.T) {
 // functions that talk to a provider can read its token.
 func TestRolesAreNarrow(t *testing.T) {
 	t.Parallel()
-	providers := []string{"sweep-vms", "vms-cleanup", "vms-create", "vms-delete"}
+	providers := []string{"sweep-orphans", "sweep-vms", "vms-cleanup", "vms-create", "vms-delete"}
 	var readers []string
 	for _, f := range mustProject(t).Functions {
 		if public := slices.Contains([]string{"docs-get", "openapi-get"}, f.Name); (len(f.Statements) == 0) != public {
@@ -155,6 +155,52 @@ func TestRolesAreNarrow(t *testing.T) {
 	}
 }
 
+// mayOpen says whose role opens what is sealed, by its purpose. Adding a
+// function to a line is a security decision. Tokens for providers and DNS are
+// under the tenant's accounts key, which the two that add them must open; those
+// that use them also open one that is under a key of its own.
+var mayOpen = map[string][]string{
+	"terminal-password":   {"vms-bootstrap", "vms-create"},
+	"workspace-key":       {"sweep-keys", "vms-bootstrap"},
+	"provider-credential": {"sweep-orphans", "sweep-vms", "vms-bootstrap", "vms-cleanup", "vms-create", "vms-delete"},
+	"dns-credential":      {"sweep-orphans", "sweep-vms", "vms-cleanup", "vms-create", "vms-delete"},
+	"accounts-key": {
+		"sweep-orphans", "sweep-vms", "tenant-dns-set", "tenant-provider-add", "vms-bootstrap", "vms-cleanup", "vms-create", "vms-delete",
+	},
+	"storage-credential": {
+		"sweep-keys", "sweep-orphans", "sweep-vms", "vms-backup-complete", "vms-backup-parts", "vms-backup-start",
+		"vms-bootstrap", "vms-cleanup", "vms-delete",
+	},
+	"another": nil,
+}
+
+func TestWhoMayOpenWhatIsSealed(t *testing.T) {
+	t.Parallel()
+	template := mustProject(t)
+	for purpose, want := range mayOpen {
+		open := func(installation string) (found []string) {
+			for _, f := range template.Functions {
+				if f.Allows(sam.Access{Action: "kms:Decrypt", Resource: dataKeyARN, Context: map[string][]string{
+					"kms:EncryptionContext:installation": {installation},
+					"kms:EncryptionContext:purpose":      {purpose},
+				}}) {
+					found = append(found, f.Name)
+				}
+			}
+			slices.Sort(found)
+			return found
+		}
+		if got := open(template.Functions[0].Environment["INSTALLATION"]); !slices.Equal(got, want) {
+			t.Errorf("%s is opened by\n%s\nwant\n%s", purpose, got, want)
+		}
+		if got := open("another"); len(got) > 0 {
+			t.Errorf("%s of another installation is opened by %s", purpose, got)
+		}
+	}
+}
+
+const dataKeyARN = "arn:aws:kms:eu-central-1:000000000000:key/DataKey"
+
 func TestEveryFunctionHasAnAlarm(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(root, "infra", "monitoring.yaml"))
@@ -167,6 +213,68 @@ func TestEveryFunctionHasAnAlarm(t *testing.T) {
 			t.Errorf("infra/monitoring.yaml has no %s with errors and throttles of %s", name, f.Name)
 		}
 	}
+}
+
+// TestEverySweepHasItsAlarms: one for its absence, one for being late, one for
+// items that fail.
+func TestEverySweepHasItsAlarms(t *testing.T) {
+	t.Parallel()
+	text := mustRead(t, "infra", "monitoring.yaml")
+	sweeps := 0
+	for _, f := range mustProject(t).Functions {
+		if !strings.HasPrefix(f.Name, "sweep-") {
+			continue
+		}
+		sweeps++
+		for alarm, metric := range map[string]string{"Missing": "SweepSuccess", "Late": "OldestDueSeconds", "ItemsFail": "SweepItemsFailed"} {
+			_, rest, found := strings.Cut(text, "\n  "+strings.TrimSuffix(f.LogicalID, "Function")+alarm+":\n")
+			body, _, _ := strings.Cut(rest, "\n\n")
+			if absent := strings.Contains(body, "TreatMissingData: breaching\n"); absent != (alarm == "Missing") {
+				t.Errorf("%s%s: silence is an alarm: %t", f.Name, alarm, absent)
+			}
+			if !found || !strings.Contains(body, "MetricName: "+metric+"\n") || !strings.Contains(body, "Value: "+f.Name+"}") {
+				t.Errorf("%s has no alarm %s on its %s", f.Name, alarm, metric)
+			}
+		}
+	}
+	if sweeps < 3 {
+		t.Errorf("%d sweeps", sweeps)
+	}
+}
+
+// TestAlarmsWatchWhatIsCounted: an alarm on a metric that nothing writes would
+// never fire.
+func TestAlarmsWatchWhatIsCounted(t *testing.T) {
+	t.Parallel()
+	counted := mustRead(t, "internal", "dcm", "meter.go")
+	watched := 0
+	for alarm := range strings.SplitSeq(mustRead(t, "infra", "monitoring.yaml"), "Namespace: DevcontainerManager\n") {
+		name, _, found := strings.Cut(strings.TrimPrefix(strings.TrimSpace(alarm), "MetricName: "), "\n")
+		if !found || !strings.HasPrefix(strings.TrimSpace(alarm), "MetricName: ") {
+			continue
+		}
+		watched++
+		if !strings.Contains(counted, `Metric = "`+name+`"`) {
+			t.Errorf("an alarm watches %s, which nothing counts", name)
+		}
+	}
+	for _, metric := range []string{"OrphanMinutes", "OrphanCapReached", "OrphansUnclear", "WorkLost", "BootstrapTheft", "BackupFailed", "AuditFailed"} {
+		if !strings.Contains(mustRead(t, "infra", "monitoring.yaml"), "MetricName: "+metric+"\n") {
+			t.Errorf("no alarm watches %s", metric)
+		}
+	}
+	if watched < 10 {
+		t.Errorf("%d alarms on metrics of ours", watched)
+	}
+}
+
+func mustRead(t *testing.T, path ...string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(append([]string{root}, path...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 const root = "../.."

@@ -24,7 +24,7 @@ func (s *Storage) Check(ctx context.Context, b dcm.Bucket, prefix string) error 
 	if err != nil {
 		return &dcm.ProviderError{Kind: dcm.KindUnavailable, Op: op, Message: "the check could not begin", Err: err}
 	}
-	p := probe{storage: s, bucket: b, id: id, place: prefix + "dcm-check-" + string(id) + "/"}
+	p := probe{storage: s, bucket: b, id: id, place: prefix + dcm.CheckPlace + string(id) + "/"}
 	for _, step := range p.steps() {
 		if err := step.run(ctx); err != nil {
 			return p.failed(ctx, op, step.name, err)

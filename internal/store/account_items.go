@@ -12,24 +12,29 @@ const (
 // providerAccountItem is a tenant's own account at the provider in its key.
 type providerAccountItem struct {
 	key
-	ID          string       `dynamodbav:"id"`
-	Sealed      []byte       `dynamodbav:"sealed"`
-	Fingerprint string       `dynamodbav:"fingerprint"`
-	Region      string       `dynamodbav:"region"`
-	SSHKeyID    string       `dynamodbav:"sshKeyId"`
-	ProjectID   string       `dynamodbav:"projectId"`
-	AddedAt     instant      `dynamodbav:"addedAt"`
-	CheckedAt   instant      `dynamodbav:"checkedAt"`
-	Problem     *problemItem `dynamodbav:"problem,omitempty"`
+	ID          string `dynamodbav:"id"`
+	Sealed      []byte `dynamodbav:"sealed"`
+	Fingerprint string `dynamodbav:"fingerprint"`
+	Region      string `dynamodbav:"region"`
+	SSHKeyID    string `dynamodbav:"sshKeyId"`
+	ProjectID   string `dynamodbav:"projectId"`
+	// SelfDestruct is written when empty as well: it must not outlive an account
+	// that had it.
+	SelfDestruct string       `dynamodbav:"selfDestruct"`
+	AddedAt      instant      `dynamodbav:"addedAt"`
+	CheckedAt    instant      `dynamodbav:"checkedAt"`
+	Problem      *problemItem `dynamodbav:"problem,omitempty"`
 	// ActiveVMs is counted by launches and releases, and never set.
 	ActiveVMs int `dynamodbav:"activeVMs,omitempty"`
+	// Rate is what is known of its limit on requests; never set with the rest.
+	Rate *rateItem `dynamodbav:"rate,omitempty"`
 }
 
-// itemOfProviderAccount leaves ActiveVMs out.
+// itemOfProviderAccount leaves ActiveVMs and Rate out.
 func itemOfProviderAccount(t dcm.TenantID, a dcm.ProviderAccount) providerAccountItem {
 	return providerAccountItem{
 		key: providerKey(t, a.Provider), ID: string(a.ID), Sealed: a.Sealed, Fingerprint: a.Fingerprint,
-		Region: a.Region, SSHKeyID: a.SSHKeyID, ProjectID: a.ProjectID,
+		Region: a.Region, SSHKeyID: a.SSHKeyID, ProjectID: a.ProjectID, SelfDestruct: a.SelfDestruct,
 		AddedAt: instantOf(a.AddedAt), CheckedAt: instantOf(a.CheckedAt), Problem: itemOfProblem(a.Problem),
 	}
 }
@@ -38,8 +43,9 @@ func (i providerAccountItem) account() dcm.ProviderAccount {
 	_, _, provider, _ := i.split()
 	return dcm.ProviderAccount{
 		ID: dcm.AccountID(i.ID), Provider: provider, Sealed: i.Sealed, Fingerprint: i.Fingerprint,
-		Region: i.Region, SSHKeyID: i.SSHKeyID, ProjectID: i.ProjectID,
+		Region: i.Region, SSHKeyID: i.SSHKeyID, ProjectID: i.ProjectID, SelfDestruct: i.SelfDestruct,
 		AddedAt: i.AddedAt.time(), CheckedAt: i.CheckedAt.time(), Problem: i.Problem.problem(), ActiveVMs: i.ActiveVMs,
+		Rate: i.Rate.budget(),
 	}
 }
 

@@ -56,6 +56,21 @@ func (t *tenantStore) VMWithAccounts(ctx context.Context, id dcm.VMID) (dcm.VM, 
 	return *known.vm, known.accounts, nil
 }
 
+// ReleaseContext is one batch read.
+func (t *tenantStore) ReleaseContext(ctx context.Context, id dcm.VMID) (dcm.VM, dcm.TenantAccounts, error) {
+	if !id.Valid() {
+		return dcm.VM{}, dcm.TenantAccounts{}, noVM()
+	}
+	known, err := t.readWithAccounts(ctx, append(platformRateKeys(), vmKey(t.id, id))...)
+	if err != nil {
+		return dcm.VM{}, dcm.TenantAccounts{}, fmt.Errorf("read what the release of %s depends on: %w", id, err)
+	}
+	if known.vm == nil {
+		return dcm.VM{}, dcm.TenantAccounts{}, noVM()
+	}
+	return *known.vm, known.accounts, nil
+}
+
 // KeyWithAccounts is one batch read.
 func (t *tenantStore) KeyWithAccounts(ctx context.Context, w dcm.WorkspaceID, version int) (dcm.WorkspaceKey, dcm.TenantAccounts, error) {
 	if !w.Valid() {

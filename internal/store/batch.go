@@ -51,7 +51,12 @@ func (t *tenantStore) learn(known *batch, raw map[string]types.AttributeValue) e
 	if err := attributevalue.UnmarshalMap(raw, &k); err != nil {
 		return err
 	}
-	switch _, kind, _, _ := k.split(); kind {
+	switch _, kind, id, _ := k.split(); kind {
+	case kindRate:
+		var i platformRateItem
+		err := attributevalue.UnmarshalMap(raw, &i)
+		known.learnRate(id, i.Rate.budget())
+		return err
 	case kindProfile:
 		i, err := decodeProfile(raw)
 		known.accounts.Tenant = i.tenant(t.id)
@@ -82,6 +87,13 @@ func (t *tenantStore) learn(known *batch, raw map[string]types.AttributeValue) e
 	default:
 		return nil
 	}
+}
+
+func (b *batch) learnRate(provider string, rate dcm.RateBudget) {
+	if b.accounts.PlatformRates == nil {
+		b.accounts.PlatformRates = map[string]dcm.RateBudget{}
+	}
+	b.accounts.PlatformRates[provider] = rate
 }
 
 func (b *batch) learnProvider(raw map[string]types.AttributeValue) error {

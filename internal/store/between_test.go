@@ -53,7 +53,7 @@ func TestReleaseBeforeTheMonthIsClosed(t *testing.T) {
 
 		api := &interrupted{API: c, at: 2, act: func() {
 			must(t, theirs.FinishVM(ctx, dcm.Finish{
-				VM: someVM, Workspace: someWorkspace, At: now, Reserved: 400, Usage: []dcm.Usage{{Month: "2026-11", Cost: 300}},
+				VM: someVM, Workspace: someWorkspace, At: now, Reserved: 400, Receipt: dcm.Receipt{Usage: []dcm.Usage{{Month: "2026-11", Cost: 300}}},
 			}))
 		}}
 		launch := func(s dcm.TenantStore, id string, reserve dcm.Micros) error {

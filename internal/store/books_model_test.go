@@ -30,7 +30,7 @@ func TestBooksBalance(t *testing.T) {
 			t: t, clock: clock, tenant: tenant,
 			store:  store.New(c, store.Options{Table: table, Clock: clock}).Tenant(tenant),
 			quotas: dcm.Quotas{MaxConcurrentVMs: 3},
-			used:   map[dcm.Usage]dcm.Usage{}, stored: map[dcm.Month]int64{},
+			used:   map[dcm.Usage]dcm.Usage{}, stored: map[dcm.Month]dcm.ByteSeconds{},
 			ended: map[dcm.VMID]dcm.VM{},
 		}
 		rt.Repeat(map[string]func(*rapid.T){
@@ -56,7 +56,7 @@ type books struct {
 	spent  dcm.Micros
 	// used is by month, provider and size, stored by month.
 	used   map[dcm.Usage]dcm.Usage
-	stored map[dcm.Month]int64
+	stored map[dcm.Month]dcm.ByteSeconds
 }
 
 func (b *books) must(rt *rapid.T, err error) {
@@ -144,7 +144,7 @@ func (b *books) end(rt *rapid.T) {
 	b.must(rt, err)
 	drop := rapid.Bool().Draw(rt, "drop")
 	b.must(rt, b.store.FinishVM(b.t.Context(), dcm.Finish{
-		VM: vm.ID, Workspace: vm.WorkspaceID, At: now, Provider: vm.Provider, Reserved: vm.Reserved, Usage: used, DropWorkspace: drop,
+		VM: vm.ID, Workspace: vm.WorkspaceID, At: now, Provider: vm.Provider, Reserved: vm.Reserved, Receipt: dcm.Receipt{Usage: used}, DropWorkspace: drop,
 	}))
 	b.active = slices.Delete(b.active, n, n+1)
 	b.open(dcm.MonthOf(now))
@@ -227,7 +227,7 @@ func (b *books) pass(rt *rapid.T) {
 	}
 	now := b.clock.Now()
 	for _, u := range dcm.SplitStorage(b.bytes(), now, now.Add(d)) {
-		b.stored[u.Month] += u.ByteSeconds
+		b.stored[u.Month] = b.stored[u.Month].Plus(u.ByteSeconds)
 	}
 	b.clock.Advance(d)
 }
@@ -251,7 +251,7 @@ func (b *books) check(rt *rapid.T) {
 func (b *books) checkMonth(rt *rapid.T, m dcm.Month) {
 	got, err := b.store.Usage(b.t.Context(), m)
 	b.must(rt, err)
-	want := dcm.MonthlyUsage{Month: m, StorageByteSeconds: b.stored[m]}
+	want := dcm.MonthlyUsage{Month: m, Storage: b.stored[m]}
 	for _, provider := range slices.Sorted(slices.Values(dcm.ProviderNames)) {
 		for _, size := range dcm.Sizes {
 			if u, ok := b.used[dcm.Usage{Month: m, Provider: provider, Size: size}]; ok {

@@ -91,6 +91,15 @@ func TestCalls(t *testing.T) {
 		})
 		costs("Accounts", "Query", func() error { _, err := acme.Accounts(ctx); return err })
 		costs("VMWithAccounts", "BatchGetItem", func() error { _, _, err := acme.VMWithAccounts(ctx, someVM); return err })
+		costs("ReleaseContext", "BatchGetItem", func() error { _, _, err := acme.ReleaseContext(ctx, someVM); return err })
+		limit := dcm.RateBudget{}.Assume(dcm.RateLimit{Limit: 100, Remaining: 100, Interval: time.Second}, now)
+		take := dcm.RateTake{Use: dcm.RateOverdue, Least: 1, Most: 20, Now: now}
+		costs("Take from a rate budget", "UpdateItem", func() error { _, _, err := s.PlatformRate("hetzner").Take(ctx, limit, take); return err })
+		costs("Read a rate budget", "GetItem", func() (err error) { limit, err = s.PlatformRate("hetzner").Read(ctx); return err })
+		cost("Learn no news of a rate budget", map[string]int{}, func() error {
+			_, err := s.PlatformRate("hetzner").Learn(ctx, limit, dcm.RateLimit{Limit: 100, Remaining: 90, Interval: time.Second}, now)
+			return err
+		})
 		costs("WorkspaceWithAccounts", "BatchGetItem", func() error {
 			_, _, err := acme.WorkspaceWithAccounts(ctx, someWorkspace)
 			return err
@@ -100,7 +109,12 @@ func TestCalls(t *testing.T) {
 		costs("Events", "Query", func() error { _, err := acme.Events(ctx, dcm.EventQuery{}); return err })
 		costs("AddEvent", "UpdateItem", func() error { return acme.AddEvent(ctx, someEvent("ev-bbbbbbbbbb")) })
 		costs("PutTenant", "UpdateItem", func() error { _, err := acme.PutTenant(ctx, dcm.TenantChange{At: now}); return err })
-		costs("SetDNSAccount", "UpdateItem", func() error {
+		costs("KeepAccountsKey", "UpdateItem", func() error {
+			_, err := acme.KeepAccountsKey(ctx, dcm.WrappedKey("k"), nil, now)
+			return err
+		})
+		// An account of its own makes the tenant due, ahead of it.
+		cost("SetDNSAccount", map[string]int{"UpdateItem": 2}, func() error {
 			_, err := acme.SetDNSAccount(ctx, &dcm.DNSAccount{ID: someAccount}, now)
 			return err
 		})
@@ -114,13 +128,31 @@ func TestCalls(t *testing.T) {
 			_, err := acme.SetQuotas(ctx, quotas, quotas, now)
 			return err
 		})
-		costs("PutProviderAccount", "UpdateItem", func() error {
+		cost("PutProviderAccount", map[string]int{"UpdateItem": 2}, func() error {
 			return acme.PutProviderAccount(ctx, dcm.ProviderAccount{ID: someAccount, Provider: "hetzner"}, "")
 		})
 		costs("NoteProviderAccount", "UpdateItem", func() error {
 			return acme.NoteProviderAccount(ctx, "hetzner", someAccount, now, nil)
 		})
 		costs("RemoveProviderAccount", "TransactWriteItems", func() error { return acme.RemoveProviderAccount(ctx, "hetzner") })
+		costs("DueReconciles", "Query", func() error { _, err := s.DueReconciles(ctx, 0, now, 10); return err })
+		costs("DueOrphans", "Query", func() error { _, err := s.DueOrphans(ctx, 0, now, 10); return err })
+		costs("LiveVMs", "Query", func() error { _, err := s.LiveVMs(ctx, 0); return err })
+		hour := dcm.ReconcileAfter("acme", now)
+		costs("SettleReconcile", "UpdateItem", func() error { return acme.SettleReconcile(ctx, hour, hour.Add(time.Hour)) })
+		costs("SettleReconcile for ever", "TransactWriteItems", func() error {
+			return acme.SettleReconcile(ctx, hour.Add(time.Hour), time.Time{})
+		})
+		stray := dcm.Orphan{
+			Kind: dcm.OrphanServer, Tenant: "acme", ExternalID: "1", CreatedAt: now, FoundAt: now, EndedAt: now, ConfirmedAt: &now,
+		}
+		costs("NoteOrphan", "UpdateItem", func() error { return acme.NoteOrphan(ctx, stray) })
+		costs("SettleOrphan", "UpdateItem", func() error { return acme.SettleOrphan(ctx, stray) })
+		// The VM's record is not one of a VM that ended.
+		stray.ExternalID, stray.VM, stray.Minutes = "2", someVM, 9
+		must(t, acme.NoteOrphan(ctx, stray))
+		cost("SettleOrphan of a live VM", map[string]int{"TransactWriteItems": 1, "UpdateItem": 1}, func() error { return acme.SettleOrphan(ctx, stray) })
+		costs("Orphans", "Query", func() error { _, err := acme.Orphans(ctx, dcm.OrphanQuery{}); return err })
 		costs("DueWorkspaces", "Query", func() error { _, err := s.DueWorkspaces(ctx, 0, now, 10); return err })
 		costs("DueTenants", "Query", func() error { _, err := s.DueTenants(ctx, 0, now, 10); return err })
 		costs("DueVMs", "Query", func() error { _, err := s.DueVMs(ctx, 0, now, 10); return err })
@@ -151,9 +183,12 @@ func TestCalls(t *testing.T) {
 			event := someEvent("ev-cccccccccc")
 			return acme.FinishVM(ctx, dcm.Finish{
 				VM: someVM, Workspace: someWorkspace, At: now, Event: &event,
-				Usage: []dcm.Usage{{Month: "2026-11", VMSeconds: 1}, {Month: "2026-12", VMSeconds: 1}},
+				Receipt: dcm.Receipt{Usage: []dcm.Usage{{Month: "2026-11", VMSeconds: 1}, {Month: "2026-12", VMSeconds: 1}}},
 			})
 		})
+		stray.ExternalID = "3"
+		must(t, acme.NoteOrphan(ctx, stray))
+		costs("SettleOrphan of a VM", "TransactWriteItems", func() error { return acme.SettleOrphan(ctx, stray) })
 		task := dcm.WorkspaceTask{Kind: dcm.TaskDelete, Since: now}
 		costs("ChangeWorkspace", "UpdateItem", func() error {
 			_, err := acme.ChangeWorkspace(ctx, someWorkspace, dcm.WorkspaceChange{IfFree: true, Task: &task, DueAt: &now})

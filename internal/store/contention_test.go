@@ -138,6 +138,10 @@ func TestDynamoDBsWordsStayInside(t *testing.T) {
 	calls["FinishVM"] = s.FinishVM(ctx, dcm.Finish{VM: someVM, Workspace: someWorkspace, At: now()})
 	calls["AdvanceGeneration"] = s.AdvanceGeneration(ctx, someVM, someWorkspace, dcm.Backup{Generation: 1})
 	calls["AddWorkspaceKey"] = s.AddWorkspaceKey(ctx, dcm.WorkspaceKey{WorkspaceID: someWorkspace, Version: 1})
+	stray := dcm.Orphan{Kind: dcm.OrphanServer, Tenant: "acme", ExternalID: "1", VM: someVM, CreatedAt: now(), FoundAt: now(), ConfirmedAt: ptr(now()), Minutes: 1}
+	calls["NoteOrphan"] = s.NoteOrphan(ctx, stray)
+	calls["SettleOrphan"] = s.SettleOrphan(ctx, stray)
+	_, calls["Orphans"] = s.Orphans(ctx, dcm.OrphanQuery{})
 	_, calls["DueVMs"] = open(api, "table").DueVMs(ctx, 0, now(), 10)
 	for name, err := range calls {
 		if _, shown := errors.AsType[*dcm.Error](err); shown || dcm.ErrorCode(err) != dcm.CodeInternal {

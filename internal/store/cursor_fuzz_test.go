@@ -50,6 +50,9 @@ func FuzzOtherCursors(f *testing.F) {
 		asked = 0
 		_, err = acme(api).Events(t.Context(), dcm.EventQuery{Cursor: cursor})
 		wantReadOrRefused(t, cursor, err, asked)
+		asked = 0
+		_, err = acme(api).Orphans(t.Context(), dcm.OrphanQuery{Cursor: cursor})
+		wantReadOrRefused(t, cursor, err, asked)
 	})
 }
 

@@ -30,6 +30,11 @@ func (e *edit) add(attribute string, n int64) {
 	e.UpdateBuilder = e.Add(expression.NameNoDotSplit(attribute), expression.Value(n))
 }
 
+// addNumber is add for a number of any size.
+func (e *edit) addNumber(attribute, n string) {
+	e.UpdateBuilder = e.Add(expression.NameNoDotSplit(attribute), expression.Value(attributevalue.Number(n)))
+}
+
 // addFrom counts; what has no value yet counts from start.
 func (e *edit) addFrom(attribute string, start, n int64) {
 	name := expression.Name(attribute)
@@ -113,6 +118,9 @@ func changeUpdate(id dcm.VMID, c dcm.VMChange) expression.UpdateBuilder {
 		e.remove(attrUpload)
 	case c.Upload != nil:
 		e.set(attrUpload, itemOfUpload(c.Upload))
+	}
+	if c.Receipt != nil {
+		e.receipt(*c.Receipt)
 	}
 	return e.UpdateBuilder
 }

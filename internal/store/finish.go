@@ -84,7 +84,7 @@ func (t *tenantStore) finishWrites(p finishPlan, seen *profileItem) []write {
 		writes = append(writes, write{put: itemOfEvent(t.id, *p.Event)})
 	}
 	used := tally{}
-	for _, u := range p.Usage {
+	for _, u := range p.Receipt.Usage {
 		used.vm(u)
 	}
 	return append(writes, t.count(used)...)
@@ -104,6 +104,7 @@ func (t *tenantStore) stop(f dcm.Finish) write {
 	e.set(attrStatus, string(dcm.StatusStopped))
 	e.setTime(attrStoppedAt, &f.At)
 	e.set(attrTTL, epochSeconds(f.At.Add(dcm.StoppedTTL)))
+	e.receipt(f.Receipt)
 	e.remove(attrDueKind)
 	e.remove(attrDueAt)
 	return write{
@@ -164,7 +165,7 @@ func (t *tenantStore) freeSlot(f dcm.Finish, seen *profileItem) write {
 		// Should the books know of less, they must not go below nothing.
 		b.reserve = max(b.reserve, -dcm.Micros(seen.Reserved))
 	}
-	for _, u := range f.Usage {
+	for _, u := range f.Receipt.Usage {
 		if u.Month == b.month {
 			b.spend += u.Cost
 		}

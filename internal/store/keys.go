@@ -24,6 +24,15 @@ const (
 	kindProvider     = "PROVIDER"
 	kindUsage        = "USAGE"
 	kindEvent        = "EVENT"
+	kindReconcile    = "RECONCILE"
+	kindOrphan       = "ORPHAN"
+	kindRate         = "RATE"
+
+	// leasePrefix begins the partitions of leases.
+	leasePrefix = "SWEEP#"
+
+	// platformPartition holds what belongs to no tenant.
+	platformPartition = "PLATFORM"
 
 	// afterPrefix sorts after everything that a key may go on with.
 	afterPrefix = "#~"
@@ -57,6 +66,18 @@ func providerKey(t dcm.TenantID, provider string) key {
 	return key{partition(t), kindProvider + "#" + provider}
 }
 
+func platformRateKey(provider string) key { return key{platformPartition, kindRate + "#" + provider} }
+
+func platformRateKeys() []key {
+	var keys []key
+	for _, provider := range dcm.ProviderNames {
+		keys = append(keys, platformRateKey(provider))
+	}
+	return keys
+}
+
+func reconcileKey(t dcm.TenantID) key { return key{partition(t), kindReconcile} }
+
 func usageKey(t dcm.TenantID, m dcm.Month) key { return key{partition(t), kindUsage + "#" + string(m)} }
 
 // eventKey sorts events by their time, to the nanosecond.
@@ -65,8 +86,16 @@ func eventKey(t dcm.TenantID, at instant, id string) key {
 }
 
 // eventSort has a fixed width, so that it sorts as the time does.
-func eventSort(at instant) string {
-	return kindEvent + "#" + at.time().Format("2006-01-02T15:04:05.000000000Z")
+func eventSort(at instant) string { return kindEvent + "#" + sortable(at) }
+
+func sortable(at instant) string { return at.time().Format("2006-01-02T15:04:05.000000000Z") }
+
+// leaseKey is the lease of a scheduled function.
+func leaseKey(name string) key { return key{leasePrefix + name, "LEASE"} }
+
+// orphanKey sorts orphans by when they came to be.
+func orphanKey(t dcm.TenantID, ref dcm.OrphanRef) key {
+	return key{partition(t), kindOrphan + "#" + string(ref)}
 }
 
 // listKey is the partition of the index "byCreated" with a tenant's items of
@@ -78,6 +107,8 @@ const (
 	dueVM        = "vm"
 	dueWorkspace = "ws"
 	dueTenant    = "tenant"
+	dueReconcile = "reconcile"
+	dueOrphan    = "orphan"
 )
 
 // dueKind is the partition of the index "due" with one shard of a kind.

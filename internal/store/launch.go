@@ -13,7 +13,7 @@ func (t *tenantStore) LaunchContext(ctx context.Context, w dcm.WorkspaceID, idem
 	if w != "" && !w.Valid() {
 		return dcm.LaunchContext{}, noWorkspace()
 	}
-	var keys []key
+	keys := platformRateKeys()
 	if w != "" {
 		keys = append(keys, workspaceKey(t.id, w))
 	}

@@ -38,6 +38,13 @@ func TestLostTenantAnswer(t *testing.T) {
 		losing(func() error { _, err := acme.SetQuotas(ctx, quotas, quotas, now); return err })
 		losing(func() error { return acme.SettleTenant(ctx, now, now.Add(1e9)) })
 		losing(func() error {
+			kept, err := acme.KeepAccountsKey(ctx, dcm.WrappedKey("k1"), nil, now)
+			if string(kept) != "k1" {
+				t.Errorf("kept %q", kept)
+			}
+			return err
+		})
+		losing(func() error {
 			return acme.PutProviderAccount(ctx, dcm.ProviderAccount{ID: someAccount, Provider: "hetzner"}, "")
 		})
 		losing(func() error {
@@ -57,7 +64,7 @@ func TestLostTenantAnswer(t *testing.T) {
 		losing(func() error {
 			return acme.FinishVM(ctx, dcm.Finish{
 				VM: someVM, Workspace: someWorkspace, At: now, Provider: "hetzner", AccountID: "ac-2", Reserved: 700,
-				Usage: []dcm.Usage{{Month: "2026-11", Provider: "hetzner", Size: dcm.SizeSmall, VMSeconds: 9, Cost: 300}},
+				Receipt: dcm.Receipt{Usage: []dcm.Usage{{Month: "2026-11", Provider: "hetzner", Size: dcm.SizeSmall, VMSeconds: 9, Cost: 300}}},
 			})
 		})
 		known, err := acme.Accounts(ctx)
@@ -67,6 +74,16 @@ func TestLostTenantAnswer(t *testing.T) {
 			t.Errorf("something was done twice: %+v", known)
 		}
 		losing(func() error { return acme.RemoveProviderAccount(ctx, "hetzner") })
+		stray := dcm.Orphan{
+			Kind: dcm.OrphanServer, Tenant: "acme", ExternalID: "1", VM: someVM, CreatedAt: now, FoundAt: now, ConfirmedAt: &now, Minutes: 9,
+		}
+		losing(func() error { return acme.NoteOrphan(ctx, stray) })
+		losing(func() error { return acme.SettleOrphan(ctx, stray) })
+		ended, err := acme.VM(ctx, someVM)
+		must(t, err)
+		if ended.OrphanMinutes != 9 {
+			t.Errorf("the server outlived its VM by %d minutes", ended.OrphanMinutes)
+		}
 
 		losing(func() error {
 			_, err := acme.ChangeWorkspace(ctx, someWorkspace, dcm.WorkspaceChange{

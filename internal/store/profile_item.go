@@ -27,6 +27,7 @@ const (
 	attrSpendRoom        = "spendRoom"
 	attrDNSID            = "dnsId"
 	attrStorageID        = "storageId"
+	attrAccountsKey      = "accountsKey"
 )
 
 // The accounts of a profile are attributes of their own, so that one update
@@ -67,6 +68,8 @@ type profileItem struct {
 
 	DNSID     string `dynamodbav:"dnsId,omitempty"`
 	StorageID string `dynamodbav:"storageId,omitempty"`
+
+	AccountsKey []byte `dynamodbav:"accountsKey,omitempty"`
 
 	dnsAccounts     map[dcm.AccountID]dcm.DNSAccount
 	storageAccounts map[dcm.AccountID]dcm.StorageAccount
@@ -125,6 +128,7 @@ func (i profileItem) tenant(id dcm.TenantID) dcm.Tenant {
 		Spend: dcm.Spend{Month: dcm.Month(i.SpendMonth), Spent: dcm.Micros(i.Spent), Reserved: dcm.Micros(i.Reserved)},
 		DNSID: dcm.AccountID(i.DNSID), DNSAccounts: i.dnsAccounts,
 		StorageID: dcm.AccountID(i.StorageID), StorageAccounts: i.storageAccounts,
+		AccountsKey: i.AccountsKey,
 	}
 }
 

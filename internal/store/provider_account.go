@@ -12,8 +12,8 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
-// PutProviderAccount is one conditional update, which does not touch the count
-// of VMs.
+// PutProviderAccount makes the tenant due, and is then one conditional update,
+// which does not touch the count of VMs.
 func (t *tenantStore) PutProviderAccount(ctx context.Context, a dcm.ProviderAccount, replaces dcm.AccountID) error {
 	if !slices.Contains(dcm.ProviderNames, a.Provider) || a.ID == dcm.PlatformAccount {
 		return fmt.Errorf("put provider account: provider %q or id %q is not valid", a.Provider, a.ID)
@@ -29,6 +29,13 @@ func (t *tenantStore) PutProviderAccount(ctx context.Context, a dcm.ProviderAcco
 	}
 	if a.Problem == nil {
 		e.remove(attrProblem)
+	}
+	if replaces != a.ID {
+		// Another account has another limit.
+		e.remove(attrRate)
+	}
+	if err := t.reconcileDue(ctx); err != nil {
+		return fmt.Errorf("put account at %s: %w", a.Provider, err)
 	}
 	_, won, err := t.update(ctx, item.key, &condition, e.UpdateBuilder)
 	if err == nil && !won {

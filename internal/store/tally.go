@@ -13,7 +13,14 @@ import (
 // tally is what a transaction adds to the months' usage: amounts by the
 // counter's name. Every counter is an attribute of its own, so that an update
 // can add to it without knowing whether the item exists.
-type tally map[dcm.Month]map[string]int64
+type tally map[dcm.Month]amounts
+
+// amounts are what is added to one month's counters. What is stored is apart
+// from the others: it may need more than 64 bits.
+type amounts struct {
+	counters map[string]int64
+	stored   dcm.ByteSeconds
+}
 
 // What is counted of VMs. The names of their counters also say the provider and
 // the size.
@@ -46,10 +53,12 @@ func (t tally) add(m dcm.Month, counter string, n int64) {
 	if n == 0 {
 		return
 	}
-	if t[m] == nil {
-		t[m] = map[string]int64{}
+	month := t[m]
+	if month.counters == nil {
+		month.counters = map[string]int64{}
 	}
-	t[m][counter] += n
+	month.counters[counter] += n
+	t[m] = month
 }
 
 func (t tally) vm(u dcm.Usage) {
@@ -64,7 +73,9 @@ func (t tally) storage(change int64, at time.Time) {
 	m := dcm.MonthOf(at)
 	_, end := span(m)
 	t.add(m, countBytes, change)
-	t.add(m, countByteSeconds, change*(end-at.Unix()))
+	month := t[m]
+	month.stored = month.stored.Plus(dcm.StoredFor(change, end-at.Unix()))
+	t[m] = month
 }
 
 // span is the first second of a month and of the next, since 1970.
@@ -81,8 +92,11 @@ func (t *tenantStore) count(used tally) []write {
 	var writes []write
 	for _, m := range slices.Sorted(maps.Keys(used)) {
 		var e edit
-		for _, counter := range slices.Sorted(maps.Keys(used[m])) {
-			e.add(counter, used[m][counter])
+		for _, counter := range slices.Sorted(maps.Keys(used[m].counters)) {
+			e.add(counter, used[m].counters[counter])
+		}
+		if stored := used[m].stored; stored.Sign() != 0 {
+			e.addNumber(countByteSeconds, stored.String())
 		}
 		writes = append(writes, write{key: usageKey(t.id, m), update: &e.UpdateBuilder})
 	}

@@ -93,7 +93,29 @@ func (t *tenantStore) quotaUpdate(q dcm.Quotas, oldSpend int64, at time.Time) ex
 	return e.UpdateBuilder
 }
 
-// SetDNSAccount is one update.
+// KeepAccountsKey is one conditional update.
+func (t *tenantStore) KeepAccountsKey(ctx context.Context, k, replaces dcm.WrappedKey, at time.Time) (dcm.WrappedKey, error) {
+	const doing = "keep accounts key"
+	if len(k) == 0 {
+		return nil, errors.New(doing + ": there is none")
+	}
+	free := absent(attrAccountsKey)
+	if len(replaces) > 0 {
+		free = free.Or(equals(attrAccountsKey, []byte(replaces)))
+	}
+	var e edit
+	e.found(profileWith(t.options.DefaultQuotas), instantOf(at))
+	e.set(attrAccountsKey, []byte(k))
+	raw, _, err := t.update(ctx, profileKey(t.id), &free, e.UpdateBuilder)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	kept, err := t.decodeTenant(doing, raw)
+	return kept.AccountsKey, err
+}
+
+// SetDNSAccount is one update; for an account of the tenant's own, a second one
+// comes before it, which makes the tenant due.
 func (t *tenantStore) SetDNSAccount(ctx context.Context, a *dcm.DNSAccount, at time.Time) (dcm.Tenant, error) {
 	var e edit
 	e.found(profileWith(t.options.DefaultQuotas), instantOf(at))
@@ -106,12 +128,16 @@ func (t *tenantStore) SetDNSAccount(ctx context.Context, a *dcm.DNSAccount, at t
 	if a.ID == dcm.PlatformAccount {
 		return dcm.Tenant{}, errors.New("set DNS account: it has no id")
 	}
+	if err := t.reconcileDue(ctx); err != nil {
+		return dcm.Tenant{}, fmt.Errorf("set DNS account: %w", err)
+	}
 	e.set(attrDNSID, string(a.ID))
 	e.setExactly(dnsPrefix+string(a.ID), itemOfDNSAccount(*a))
 	return t.changeProfile(ctx, "set DNS account", e)
 }
 
-// SetStorageAccount is one update.
+// SetStorageAccount is one update; for an account of the tenant's own, a second one
+// comes before it, which makes the tenant due.
 func (t *tenantStore) SetStorageAccount(ctx context.Context, a *dcm.StorageAccount, at time.Time) (dcm.Tenant, error) {
 	var e edit
 	e.found(profileWith(t.options.DefaultQuotas), instantOf(at))
@@ -123,6 +149,9 @@ func (t *tenantStore) SetStorageAccount(ctx context.Context, a *dcm.StorageAccou
 	}
 	if a.ID == dcm.PlatformAccount {
 		return dcm.Tenant{}, errors.New("set storage account: it has no id")
+	}
+	if err := t.reconcileDue(ctx); err != nil {
+		return dcm.Tenant{}, fmt.Errorf("set storage account: %w", err)
 	}
 	e.set(attrStorageID, string(a.ID))
 	e.setExactly(storagePrefix+string(a.ID), itemOfStorageAccount(*a))

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"math"
 	"math/big"
 	"net/url"
 	"slices"
@@ -44,7 +43,7 @@ func (t *tenantStore) Usage(ctx context.Context, m dcm.Month) (dcm.MonthlyUsage,
 	for _, u := range used.VMs {
 		used.Cost += u.Cost
 	}
-	used.StorageByteSeconds = byteSeconds(m, t.options.Clock.Now().Unix(), before.bytes, stored)
+	used.Storage = storedIn(m, t.options.Clock.Now().Unix(), before.bytes, stored)
 	return used, nil
 }
 
@@ -75,28 +74,18 @@ func (t *tenantStore) usageUntil(ctx context.Context, m dcm.Month) ([]map[string
 // storageCounters are a month's changes of what is stored: see countBytes.
 type storageCounters struct {
 	bytes       int64
-	byteSeconds *big.Int
+	byteSeconds dcm.ByteSeconds
 }
 
-// byteSeconds is what was stored in a month, until now at most. What does not
-// fit the number is said to be the largest.
-func byteSeconds(m dcm.Month, now, before int64, c storageCounters) int64 {
+// storedIn is what was stored in a month, until now at most.
+func storedIn(m dcm.Month, now, before int64, c storageCounters) dcm.ByteSeconds {
 	start, end := span(m)
 	until := min(max(now, start), end)
-	product := func(bytes, seconds int64) *big.Int { return new(big.Int).Mul(big.NewInt(bytes), big.NewInt(seconds)) }
-	sum := product(before, until-start)
-	if c.byteSeconds != nil {
-		sum.Add(sum, c.byteSeconds)
+	sum := dcm.StoredFor(before, until-start).Plus(c.byteSeconds).Minus(dcm.StoredFor(c.bytes, end-until))
+	if sum.Sign() < 0 { // a change by a clock ahead of ours
+		return dcm.ByteSeconds{}
 	}
-	sum.Sub(sum, product(c.bytes, end-until))
-	switch {
-	case sum.Sign() < 0: // a change by a clock ahead of ours
-		return 0
-	case !sum.IsInt64():
-		return math.MaxInt64
-	default:
-		return sum.Int64()
-	}
+	return sum
 }
 
 // counters are a month's counters as they were read.
@@ -141,7 +130,9 @@ func (c *counters) read(name string, value types.AttributeValue) error {
 	case countBytes:
 		c.storage.bytes = n.Int64()
 	case countByteSeconds:
-		c.storage.byteSeconds = n
+		var err error
+		c.storage.byteSeconds, err = dcm.ParseByteSeconds(n.String())
+		return err
 	default:
 		return c.readVM(name, n.Int64())
 	}

@@ -105,6 +105,8 @@ type vmItem struct {
 	Restore    *backupItem `dynamodbav:"restore,omitempty"`
 	Generation int64       `dynamodbav:"generation,omitempty"`
 	Upload     *uploadItem `dynamodbav:"upload,omitempty"`
+
+	receiptItem
 }
 
 func itemOfVM(vm dcm.VM) vmItem {
@@ -134,6 +136,8 @@ func itemOfVM(vm dcm.VM) vmItem {
 
 		BoundKey: vm.BoundKey, Password: vm.Password,
 		Restore: itemOfBackup(vm.Restore), Generation: vm.Generation, Upload: itemOfUpload(vm.Upload),
+
+		receiptItem: itemOfReceipt(vm.Receipt, vm.OrphanMinutes),
 	}
 	if i.DueAt != 0 {
 		i.DueKind = dueKindOf(dueVM, string(vm.ID))
@@ -168,6 +172,8 @@ func (i vmItem) vm() dcm.VM {
 
 		BoundKey: i.BoundKey, Password: i.Password,
 		Restore: i.Restore.backup(), Generation: i.Generation, Upload: i.Upload.upload(),
+
+		Receipt: i.receipt(), OrphanMinutes: i.OrphanMinutes,
 	}
 }
 

@@ -113,6 +113,16 @@ func arbitraryVM(rt *rapid.T) dcm.VM {
 			SHA256: str("sum"), KeyVersion: rapid.Int().Draw(rt, "key version"), Generation: rapid.Int64().Draw(rt, "of generation"), TakenAt: instant("taken"),
 		}
 	}
+	if rapid.Bool().Draw(rt, "receipt") {
+		vm.Receipt = &dcm.Receipt{ServerID: str("server"), AskedAt: instant("asked"), DNSRecordIDs: vm.DNS.RecordIDs}
+		if rapid.Bool().Draw(rt, "confirmed") {
+			vm.Receipt.ConfirmedAt, vm.OrphanMinutes = instant("confirmed"), rapid.Int().Draw(rt, "orphan minutes")
+			vm.Receipt.Usage = []dcm.Usage{{
+				Month: "2026-11", Provider: vm.Provider, Size: vm.Size, VMsStarted: rapid.Int64().Draw(rt, "started"),
+				VMSeconds: rapid.Int64().Draw(rt, "seconds"), BilledHours: rapid.Int64().Draw(rt, "hours"), Cost: dcm.Micros(rapid.Int64().Draw(rt, "cost")),
+			}}
+		}
+	}
 	if rapid.Bool().Draw(rt, "upload") {
 		vm.Upload = &dcm.Upload{
 			BackupID: dcm.BackupID(str("upload backup")), UploadID: str("upload id"), FromGeneration: rapid.Int64().Draw(rt, "from"),
@@ -144,6 +154,8 @@ func TestHeartbeatReadCostsHalfAUnit(t *testing.T) {
 		stopping := dcm.StatusStopping
 		_, err = s.ChangeVM(t.Context(), someVM, dcm.VMChange{
 			From: dcm.Statuses[:2], Status: &stopping, Error: &dcm.Problem{Code: strings.Repeat("x", 64), Message: strings.Repeat("ü", 5000)},
+			// A release that is put off notes no more than this of such a VM.
+			Receipt: &dcm.Receipt{AskedAt: now},
 		})
 		must(t, err)
 

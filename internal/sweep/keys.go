@@ -2,7 +2,7 @@ package sweep
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -12,13 +12,14 @@ import (
 const (
 	// spareTime is what a run leaves of its own time: nothing is begun then.
 	spareTime = time.Minute
-	// putOffTime is what an item leaves of the run's time: enough to note that
-	// it was not done, or it would be the first again in the next run.
-	putOffTime = 20 * time.Second
 	// failuresOfOne is how many items of one tenant may fail in a run before
 	// its others are put off untried. A storage that answers nobody would
 	// otherwise hold up every tenant behind it.
 	failuresOfOne = 3
+	// shareOfRun is the part of a run's remaining time that one item may take
+	// while others wait: a quarter, and leastShare at least.
+	shareOfRun = 4
+	leastShare = 2 * time.Minute
 )
 
 // errNotTried puts off an item of a tenant whose others keep failing.
@@ -30,6 +31,8 @@ type DueHandler[T any] interface {
 	Handle(ctx context.Context, due T) error
 	// PutOff gives the item another time after Handle failed with cause.
 	PutOff(ctx context.Context, due T, cause error) error
+	// Plan says in words what Handle would do, "" for nothing, and does nothing.
+	Plan(ctx context.Context, due T) (string, error)
 }
 
 // Keys is the sweep over what workspaces are to have done: new keys, other
@@ -45,115 +48,52 @@ type Keys struct {
 }
 
 // Run handles every tenant and every workspace that is due now, as far as its
-// time allows. It returns an error only if it could not list; items that failed
-// are in the report.
-func (s *Keys) Run(ctx context.Context) (Report, error) {
-	var report Report
-	tenants := &queue[dcm.DueTenant]{
-		Keys: s, report: &report, list: s.Store.DueTenants, handler: s.Tenants,
-		owner: func(d dcm.DueTenant) dcm.TenantID { return d.Tenant },
-	}
-	if err := tenants.run(ctx); err != nil {
-		return report, fmt.Errorf("sweep tenants: %w", err)
-	}
-	workspaces := &queue[dcm.DueWorkspace]{
-		Keys: s, report: &report, list: s.Store.DueWorkspaces, handler: s.Workspaces,
-		owner: func(d dcm.DueWorkspace) dcm.TenantID { return d.Tenant },
-	}
-	if err := workspaces.run(ctx); err != nil {
-		return report, fmt.Errorf("sweep workspaces: %w", err)
-	}
-	s.Meter.Count(dcm.MetricSweepItems, report.Done)
-	s.Meter.Count(dcm.MetricSweepFailed, report.Failed)
-	s.Meter.Count(dcm.MetricSweepSuccess, 1)
-	if report.Due > 0 {
-		s.Log.InfoContext(ctx, "swept keys", "due", report.Due, "done", report.Done, "failed", report.Failed)
-	}
-	return report, nil
-}
-
-// queue is one kind of due item. Two items that are equal are the same one.
-type queue[T comparable] struct {
-	*Keys
-	report  *Report
-	list    func(ctx context.Context, shard int, until time.Time, limit int) ([]T, error)
-	handler DueHandler[T]
-	owner   func(T) dcm.TenantID
-	failed  map[dcm.TenantID]int
-}
-
-func (q *queue[T]) run(ctx context.Context) error {
-	q.failed = map[dcm.TenantID]int{}
-	until := q.Clock.Now()
-	for shard := range dcm.DueShards {
-		if err := q.shard(ctx, shard, until); err != nil {
-			return fmt.Errorf("shard %d: %w", shard, err)
-		}
-	}
-	return nil
-}
-
-// shard reads pages until one brings nothing that this run has not seen: an
-// item may still be listed after it was handled, as the index lags behind.
-func (q *queue[T]) shard(ctx context.Context, shard int, until time.Time) error {
-	seen := map[T]bool{}
-	for {
-		due, err := q.list(ctx, shard, until, pageSize)
-		if err != nil {
-			return fmt.Errorf("list what is due: %w", err)
-		}
-		fresh := 0
-		for _, item := range due {
-			if seen[item] || !timeLeft(ctx) {
-				continue
+// time allows, one after the other: encryption takes a whole processor. An item
+// may take a share of the run while others wait, and a workspace, once they are
+// done, all that is left. A dry run says what it would do, and does nothing. It returns an error
+// only if it could not list; items that failed are in the report.
+func (s *Keys) Run(ctx context.Context, o Order) (Report, error) {
+	failures := map[dcm.TenantID]int{}
+	r := &dueRun{
+		name: "sweep-keys", clock: s.Clock, log: s.Log, meter: s.Meter, dry: o.DryRun, atOnce: 1, spare: spareTime,
+		limit: share,
+		mayTry: func(i item) error {
+			if failures[i.tenant] >= failuresOfOne {
+				return errNotTried
 			}
-			seen[item] = true
-			fresh++
-			q.report.Due++
-			if q.one(ctx, item) {
-				q.report.Done++
-			} else {
-				q.report.Failed++
-			}
-		}
-		if fresh == 0 || len(due) < pageSize {
 			return nil
-		}
+		},
+		failed: func(i item) { failures[i.tenant]++ },
 	}
+	err := r.all(ctx, s.tenants)
+	r.patient = true
+	err = errors.Join(err, r.all(ctx, s.workspaces))
+	r.mayTry = nil
+	r.again(ctx)
+	return r.end(ctx, err)
 }
 
-// timeLeft says whether there is time to begin something.
-func timeLeft(ctx context.Context) bool {
-	deadline, ok := ctx.Deadline()
-	return ctx.Err() == nil && (!ok || time.Until(deadline) > spareTime)
+func (s *Keys) tenants(ctx context.Context, shard int, until time.Time, limit int) ([]item, error) {
+	due, err := s.Store.DueTenants(ctx, shard, until, limit)
+	items := make([]item, 0, len(due))
+	for _, d := range due {
+		items = append(items, itemOf(s.Tenants, d, item{kind: "profile", tenant: d.Tenant, dueAt: d.DueAt}))
+	}
+	return items, err
 }
 
-// withoutEnd ends a little before the run does.
-func withoutEnd(ctx context.Context) (context.Context, context.CancelFunc) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return context.WithCancel(ctx)
+func (s *Keys) workspaces(ctx context.Context, shard int, until time.Time, limit int) ([]item, error) {
+	due, err := s.Store.DueWorkspaces(ctx, shard, until, limit)
+	items := make([]item, 0, len(due))
+	for _, d := range due {
+		items = append(items, itemOf(s.Workspaces, d, item{kind: "workspace", tenant: d.Tenant, id: string(d.Workspace), dueAt: d.DueAt}))
 	}
-	return context.WithDeadline(ctx, deadline.Add(-putOffTime))
+	return items, err
 }
 
-// one handles an item and reports whether it worked. What it notes of a failure
-// outlasts the run's own end.
-func (q *queue[T]) one(ctx context.Context, item T) bool {
-	owner := q.owner(item)
-	var err error = errNotTried
-	if q.failed[owner] < failuresOfOne {
-		work, cancel := withoutEnd(ctx)
-		err = guard(func() error { return q.handler.Handle(work, item) })
-		cancel()
-	}
-	if err == nil {
-		return true
-	}
-	q.failed[owner]++
-	q.Log.ErrorContext(ctx, "sweep item failed", "item", item, "tenant", owner, "error", err)
-	if err := guard(func() error { return q.handler.PutOff(context.WithoutCancel(ctx), item, err) }); err != nil {
-		q.Log.ErrorContext(ctx, "sweep item could not be put off", "item", item, "error", err)
-	}
-	return false
+func itemOf[T any](h DueHandler[T], due T, i item) item {
+	i.handle = func(ctx context.Context) error { return h.Handle(ctx, due) }
+	i.putOff = func(ctx context.Context, cause error) error { return h.PutOff(ctx, due, cause) }
+	i.plan = func(ctx context.Context) (string, error) { return h.Plan(ctx, due) }
+	return i
 }

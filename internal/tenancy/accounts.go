@@ -19,6 +19,9 @@ type SecretSource func(context.Context) (dcm.Secret, error)
 type Accounts struct {
 	// Providers holds the platform's credential per provider name.
 	Providers map[string]SecretSource
+	// SSHKeys are the ids of the platform's SSH keys for new servers, per
+	// provider name.
+	SSHKeys map[string]string
 	// DNSToken writes the platform's zone ZoneID, which holds BaseDomain.
 	DNSToken   SecretSource
 	ZoneID     string
@@ -33,7 +36,9 @@ var _ dcm.Accounts = (*Accounts)(nil)
 // Credential opens an account at the provider.
 func (a *Accounts) Credential(ctx context.Context, t dcm.TenantAccounts, provider string, id dcm.AccountID) (dcm.Credential, error) {
 	if id == dcm.PlatformAccount {
-		return a.platformCredential(ctx, provider)
+		c, err := a.platformCredential(ctx, provider)
+		c.Owner, c.Rate = dcm.RateOwner{Provider: provider}, t.PlatformRates[provider]
+		return c, err
 	}
 	own, ok := t.Providers[provider]
 	if !ok || own.ID != id {
@@ -43,7 +48,10 @@ func (a *Accounts) Credential(ctx context.Context, t dcm.TenantAccounts, provide
 	if err != nil {
 		return dcm.Credential{}, fmt.Errorf("open the tenant's credential for %s: %w", provider, err)
 	}
-	return dcm.Credential{Token: token, ProjectID: own.ProjectID}, nil
+	return dcm.Credential{
+		Token: token, ProjectID: own.ProjectID, SSHKeyID: own.SSHKeyID,
+		Owner: dcm.RateOwner{Tenant: t.Tenant.ID, Provider: provider, Account: id}, Rate: own.Rate,
+	}, nil
 }
 
 func (a *Accounts) platformCredential(ctx context.Context, provider string) (dcm.Credential, error) {
@@ -59,7 +67,7 @@ func (a *Accounts) platformCredential(ctx context.Context, provider string) (dcm
 	if token.IsZero() {
 		return dcm.Credential{}, none
 	}
-	return dcm.Credential{Token: token}, nil
+	return dcm.Credential{Token: token, SSHKeyID: a.SSHKeys[provider]}, nil
 }
 
 // Domain names VMs under the tenant's own label in the platform's domain, or

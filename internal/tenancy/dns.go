@@ -14,7 +14,7 @@ type Zones struct {
 	Store  dcm.Store
 	Clock  dcm.Clock
 	Random io.Reader
-	Sealer dcm.Sealer
+	Sealer dcm.KeySealer
 	DNS    dcm.DNS
 }
 
@@ -52,15 +52,16 @@ func (z *Zones) Set(ctx context.Context, t dcm.TenantID, r DNSRequest) (dcm.DNSA
 	}); err != nil {
 		return dcm.DNSAccount{}, err
 	}
-	sealed, err := z.Sealer.Seal(ctx, DNSContext(t, id), r.APIToken)
+	now := z.Clock.Now()
+	sealed, err := seal(ctx, z.Sealer, tenant, known.Tenant.AccountsKey, DNSContext(t, id), r.APIToken, now)
 	if err != nil {
 		return dcm.DNSAccount{}, fmt.Errorf("seal the DNS token: %w", err)
 	}
 	account := dcm.DNSAccount{
 		ID: id, ZoneID: r.ZoneID, BaseDomain: r.BaseDomain, Sealed: sealed,
-		Fingerprint: dcm.Fingerprint(id, r.APIToken), AddedAt: z.Clock.Now(),
+		Fingerprint: dcm.Fingerprint(id, r.APIToken), AddedAt: now,
 	}
-	if _, err := tenant.SetDNSAccount(ctx, &account, account.AddedAt); err != nil {
+	if _, err := tenant.SetDNSAccount(ctx, &account, now); err != nil {
 		return dcm.DNSAccount{}, fmt.Errorf("keep the DNS zone of %s: %w", t, err)
 	}
 	return account, nil

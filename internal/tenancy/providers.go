@@ -16,7 +16,7 @@ type Providers struct {
 	Store        dcm.Store
 	Clock        dcm.Clock
 	Random       io.Reader
-	Sealer       dcm.Sealer
+	Sealer       dcm.KeySealer
 	Installation string
 	// Adapters are the providers that this installation can call, Catalogue
 	// says which of them it offers, and where.
@@ -31,6 +31,8 @@ type ProviderRequest struct {
 	Region    string     `json:"region"`
 	SSHKeyID  string     `json:"sshKeyId"`
 	ProjectID string     `json:"projectId"`
+	// SelfDestruct is dcm.SelfDestructProvider or empty.
+	SelfDestruct string `json:"selfDestruct"`
 }
 
 // AddedProvider is an account that was checked and kept. ServersLeft is nil if
@@ -60,11 +62,14 @@ func (p *Providers) Add(ctx context.Context, t dcm.TenantID, r ProviderRequest) 
 	if err != nil {
 		return AddedProvider{}, err
 	}
+	if r.SSHKeyID, err = p.sshKey(ctx, r.Type, credential, r.SSHKeyID); err != nil {
+		return AddedProvider{}, err
+	}
 	id, err := p.identify(ctx, t, before, credential, r.Type)
 	if err != nil {
 		return AddedProvider{}, err
 	}
-	account, err := p.account(ctx, t, id, r)
+	account, err := p.account(ctx, known.Tenant, id, r)
 	if err != nil {
 		return AddedProvider{}, err
 	}
@@ -88,6 +93,10 @@ func (p *Providers) validate(r ProviderRequest) error {
 	}
 	f.word("sshKeyId", r.SSHKeyID)
 	f.word("projectId", r.ProjectID)
+	if r.SelfDestruct != "" && (r.SelfDestruct != dcm.SelfDestructProvider || r.Type != "hetzner") {
+		// The agent speaks to no other provider.
+		f.add("selfDestruct", "must be %q, for hetzner, or left out", dcm.SelfDestructProvider)
+	}
 	return f.err()
 }
 
@@ -127,6 +136,20 @@ func (p *Providers) check(ctx context.Context, provider string, c dcm.Credential
 	return report, err
 }
 
+// sshKey finds the key that new servers shall have. Its id is kept, so that a
+// launch need not ask.
+func (p *Providers) sshKey(ctx context.Context, provider string, c dcm.Credential, idOrName string) (id string, err error) {
+	if idOrName == "" {
+		return "", nil
+	}
+	blame := map[dcm.ProviderKind]string{dcm.KindAuth: "apiToken", dcm.KindNotFound: "sshKeyId", dcm.KindInvalid: "sshKeyId"}
+	err = checked(ctx, provider, blame, func(ctx context.Context) error {
+		id, err = p.Adapters[provider].SSHKey(ctx, c, idOrName)
+		return err
+	})
+	return id, err
+}
+
 // identify says under which id the account is kept. A token that is proven to
 // open the same account keeps its id, and with it the VMs that name it. Any
 // other gets a new one, so that a launch which began with the old token fails
@@ -143,8 +166,13 @@ func (p *Providers) identify(ctx context.Context, t dcm.TenantID, before dcm.Pro
 	if err != nil {
 		return "", err
 	}
+	// One thing that both tokens know proves the account, for servers and keys
+	// have one number at their provider. What else is missing was deleted by hand.
+	proven, err := p.hasKey(ctx, c, before)
+	if err != nil {
+		return "", err
+	}
 	var unseen []string
-	proven := false
 	for _, vm := range dependent {
 		switch {
 		case vm.ProviderID == "":
@@ -156,13 +184,31 @@ func (p *Providers) identify(ctx context.Context, t dcm.TenantID, before dcm.Pro
 		}
 	}
 	switch {
+	case proven:
+		return before.ID, nil
 	case len(unseen) > 0:
 		return "", dcm.Errorf(dcm.CodeConflict,
-			"the token opens another account at %s: it does not see the servers of %s; stop them first", provider, listed(unseen))
-	case !proven:
+			"nothing shows that the token opens the same account at %s: it does not see the servers of %s, nor the account's SSH key; stop them first",
+			provider, listed(unseen))
+	default:
 		return "", dcm.Errorf(dcm.CodeConflict, "a VM is being created with the old token; try again in a minute")
 	}
-	return before.ID, nil
+}
+
+// hasKey reports whether the credential opens the account's SSH key.
+func (p *Providers) hasKey(ctx context.Context, c dcm.Credential, a dcm.ProviderAccount) (bool, error) {
+	if a.SSHKeyID == "" {
+		return false, nil
+	}
+	found := ""
+	err := checked(ctx, a.Provider, map[dcm.ProviderKind]string{dcm.KindAuth: "apiToken"}, func(ctx context.Context) (err error) {
+		found, err = p.Adapters[a.Provider].SSHKey(ctx, c, a.SSHKeyID)
+		if dcm.KindOf(err) == dcm.KindNotFound {
+			return nil
+		}
+		return err
+	})
+	return found == a.SSHKeyID, err
 }
 
 // servers maps the tenant's servers in the account to their VMs.
@@ -181,14 +227,15 @@ func (p *Providers) servers(ctx context.Context, t dcm.TenantID, c dcm.Credentia
 }
 
 // account seals the token into the account's record.
-func (p *Providers) account(ctx context.Context, t dcm.TenantID, id dcm.AccountID, r ProviderRequest) (dcm.ProviderAccount, error) {
-	sealed, err := p.Sealer.Seal(ctx, ProviderContext(t, id), r.APIToken)
+func (p *Providers) account(ctx context.Context, t dcm.Tenant, id dcm.AccountID, r ProviderRequest) (dcm.ProviderAccount, error) {
+	now := p.Clock.Now()
+	sealed, err := seal(ctx, p.Sealer, p.Store.Tenant(t.ID), t.AccountsKey, ProviderContext(t.ID, id), r.APIToken, now)
 	if err != nil {
 		return dcm.ProviderAccount{}, fmt.Errorf("seal the token for %s: %w", r.Type, err)
 	}
-	now := p.Clock.Now()
 	return dcm.ProviderAccount{
 		ID: id, Provider: r.Type, Sealed: sealed, Fingerprint: dcm.Fingerprint(id, r.APIToken),
-		Region: r.Region, SSHKeyID: r.SSHKeyID, ProjectID: r.ProjectID, AddedAt: now, CheckedAt: now,
+		Region: r.Region, SSHKeyID: r.SSHKeyID, ProjectID: r.ProjectID, SelfDestruct: r.SelfDestruct,
+		AddedAt: now, CheckedAt: now,
 	}, nil
 }

@@ -43,6 +43,7 @@ type Plane struct {
 
 	mu      sync.Mutex
 	changed *sync.Cond
+	ahead   time.Duration
 	state   state
 	faults  []*Fault
 }
@@ -121,6 +122,13 @@ func (p *Plane) Forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.state.token = ""
+}
+
+// Advance sets the plane's clock ahead of the machine's.
+func (p *Plane) Advance(ahead time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ahead = ahead
 }
 
 // Overtake moves the workspace's generation as another VM would.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
@@ -34,6 +35,7 @@ func (p *Plane) handle(pattern, name string, h http.HandlerFunc) {
 		p.mu.Lock()
 		p.state.calls[name]++
 		fault := p.take(name)
+		w.Header().Set("Date", time.Now().Add(p.ahead).UTC().Format(http.TimeFormat))
 		p.mu.Unlock()
 		defer func() {
 			p.mu.Lock()
@@ -140,6 +142,9 @@ func legal(b dcm.Heartbeat) error {
 		}
 	default:
 		return fmt.Errorf("state %q", b.State)
+	}
+	if p := b.Backup; p != nil && (p.Bytes < 0 || p.StalledSeconds < 0) {
+		return fmt.Errorf("backup %+v", p)
 	}
 	if !b.Phase.Valid() || len(b.Version) > 64 || b.Error != nil && len(b.Error.Message) > 1024 {
 		return fmt.Errorf("heartbeat %+v", b)

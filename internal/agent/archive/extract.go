@@ -67,28 +67,30 @@ func (e *extractor) symlink(name string, h *tar.Header) error {
 	return setTimes(int(dir.file.Fd()), base, h.ModTime)
 }
 
-// hardLink gives a file that the archive made before another name.
+// hardLink gives a file or symlink that the archive made before another name.
 func (e *extractor) hardLink(name string, h *tar.Header) error {
 	target, err := safePath(h.Linkname)
 	if err != nil {
 		return fmt.Errorf("the link's target: %w", err)
 	}
-	if err := e.realFile(target); err != nil {
+	// Link needs both names under one root: the top one.
+	var full strings.Builder
+	for _, f := range e.stack[1:] {
+		full.WriteString(f.name + "/")
+	}
+	full.WriteString(name)
+	if err := e.linkable(target, full.String()); err != nil {
 		return err
 	}
-	// Link needs both names under one root: the top one.
-	var parent strings.Builder
-	for _, f := range e.stack[1:] {
-		parent.WriteString(f.name + "/")
-	}
-	if err := e.stack[0].root.Link(target, parent.String()+name); err != nil {
+	if err := e.stack[0].root.Link(target, full.String()); err != nil {
 		return twice(err)
 	}
 	return nil
 }
 
-// realFile checks that no step to target, nor target itself, is a symlink.
-func (e *extractor) realFile(target string) error {
+// linkable checks that no step to target is a symlink. Target itself may be
+// one, which Link does not follow; but under its other name it leads elsewhere.
+func (e *extractor) linkable(target, name string) error {
 	elements := strings.Split(target, "/")
 	for i := range elements {
 		info, err := e.stack[0].root.Lstat(strings.Join(elements[:i+1], "/"))
@@ -99,9 +101,24 @@ func (e *extractor) realFile(target string) error {
 			return err
 		}
 		last := i == len(elements)-1
-		if last && !info.Mode().IsRegular() || !last && !info.IsDir() {
+		switch {
+		case last && info.Mode()&fs.ModeSymlink != 0:
+			return e.symlinkAs(target, name)
+		case last && !info.Mode().IsRegular(), !last && !info.IsDir():
 			return refused("the link leads to %q, which is no file", target)
 		}
+	}
+	return nil
+}
+
+// symlinkAs checks where a symlink that is there leads under another name.
+func (e *extractor) symlinkAs(target, name string) error {
+	to, err := e.stack[0].root.Readlink(target)
+	if err != nil {
+		return err
+	}
+	if leadsOutside(name, to) && !e.options.KeepOutsideSymlinks {
+		return refused("the link leads outside, to %q", to)
 	}
 	return nil
 }

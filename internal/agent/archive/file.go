@@ -41,24 +41,41 @@ func (a *writer) file(root *os.Root, name, path string) error {
 		a.report.note(path, "skipped: it was replaced by a %s", kind(info.Mode()))
 		return nil
 	}
-	id, names := identity(info)
-	if first := a.links[id]; names > 1 && first != nil {
-		if first.left--; first.left == 0 {
-			delete(a.links, id)
-		}
-		return a.header(info, tar.TypeLink, path, first.path)
+	if first := a.knownAs(info); first != "" {
+		return a.header(info, tar.TypeLink, path, first)
 	}
 	if err := a.content(f, info, path); err != nil {
 		return err
 	}
-	if names > 1 {
-		if len(a.links) < maxPendingLinks {
-			a.links[id] = &firstName{path: path, left: names - 1}
-		} else {
-			a.report.note(path, "too many hard links: its other names are stored as copies")
-		}
-	}
+	a.remember(info, path)
 	return nil
+}
+
+// knownAs returns the name under which the same file was archived before; ""
+// if it was not.
+func (a *writer) knownAs(info fs.FileInfo) string {
+	id, names := identity(info)
+	first := a.links[id]
+	if names < 2 || first == nil {
+		return ""
+	}
+	if first.left--; first.left == 0 {
+		delete(a.links, id)
+	}
+	return first.path
+}
+
+// remember notes the name of a file that has others.
+func (a *writer) remember(info fs.FileInfo, path string) {
+	id, names := identity(info)
+	if names < 2 {
+		return
+	}
+	if len(a.links) < maxPendingLinks {
+		a.links[id] = &firstName{path: path, left: names - 1}
+	} else {
+		a.report.note(path, "too many hard links: its other names are stored as copies")
+	}
 }
 
 func (a *writer) content(f *os.File, info fs.FileInfo, path string) error {

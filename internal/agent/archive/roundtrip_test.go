@@ -52,6 +52,7 @@ func TestRoundTripKeepsEverything(t *testing.T) {
 	must(t, os.Symlink("a/run.sh", filepath.Join(from, "link")))
 	must(t, os.Symlink("../a", filepath.Join(from, "über/up")))
 	must(t, os.Symlink("missing", filepath.Join(from, "dangling")))
+	must(t, os.Link(filepath.Join(from, "dangling"), filepath.Join(from, "a/dangling-too")))
 	if os.Getuid() == 0 {
 		must(t, os.Lchown(filepath.Join(from, "link"), 1234, 5678))
 		must(t, os.Lchown(filepath.Join(from, "empty dir"), 1234, 4_000_000))

@@ -34,6 +34,11 @@ func describe(t testing.TB, dir string) string {
 			target, err := os.Readlink(p)
 			must(t, err)
 			line += " -> " + target
+			if s.Nlink > 1 && first[s.Ino] != "" {
+				line += " = " + first[s.Ino]
+			} else {
+				first[s.Ino] = name
+			}
 		case info.Mode().IsRegular():
 			if s.Nlink > 1 && first[s.Ino] != "" {
 				line += " = " + first[s.Ino]

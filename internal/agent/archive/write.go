@@ -106,7 +106,7 @@ func (a *writer) entry(root *os.Root, name, path string) error {
 		if err != nil {
 			return fmt.Errorf("read the link %q: %w", path, err)
 		}
-		return a.header(info, tar.TypeSymlink, path, target)
+		return a.symlink(info, path, target)
 	case 0:
 		return a.file(root, name, path)
 	default:
@@ -136,6 +136,18 @@ func (a *writer) subdirectory(root *os.Root, info fs.FileInfo, name, path string
 		return err
 	}
 	return a.directory(sub, path+"/")
+}
+
+// symlink archives a link, which may have several names like a file.
+func (a *writer) symlink(info fs.FileInfo, path, target string) error {
+	if first := a.knownAs(info); first != "" {
+		return a.header(info, tar.TypeLink, path, first)
+	}
+	if err := a.header(info, tar.TypeSymlink, path, target); err != nil {
+		return err
+	}
+	a.remember(info, path)
+	return nil
 }
 
 // header writes an entry without content.

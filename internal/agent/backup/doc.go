@@ -47,6 +47,28 @@ type Tuning struct {
 	Base time.Duration
 	// Attempts bounds the tries of each part and call, 8 if zero.
 	Attempts int
+	// Trouble, if set, is told of every failed try that is repeated, and nil
+	// when one that had failed is through with it, well or not.
+	Trouble func(error)
+	// Moved, if set, is told how many more bytes storage has taken.
+	Moved func(int)
+}
+
+// do tries until it succeeds, fails for good, or the attempts are spent.
+func (t Tuning) do(ctx context.Context, transient func(error) bool, try func(context.Context) error) error {
+	failed := false
+	err := t.policy(transient).Do(ctx, func(ctx context.Context) error {
+		err := try(ctx)
+		if err != nil && transient(err) && ctx.Err() == nil && t.Trouble != nil {
+			failed = true
+			t.Trouble(err)
+		}
+		return err
+	})
+	if failed {
+		t.Trouble(nil)
+	}
+	return err
 }
 
 func (t Tuning) policy(transient func(error) bool) retry.Policy {

@@ -35,7 +35,7 @@ type Saved struct {
 // plane that refuses the generation is a *control.Problem with CodeConflict.
 func (s *Saver) Save(ctx context.Context, dir string, generation int64) (Saved, error) {
 	var started dcm.BackupStarted
-	err := s.Tuning.policy(control.Transient).Do(ctx, func(ctx context.Context) (err error) {
+	err := s.Tuning.do(ctx, control.Transient, func(ctx context.Context) (err error) {
 		started, err = s.Control.StartBackup(ctx, dcm.BackupStart{Generation: generation})
 		return err
 	})
@@ -47,7 +47,7 @@ func (s *Saver) Save(ctx context.Context, dir string, generation int64) (Saved, 
 		return Saved{}, err
 	}
 	var completed dcm.BackupCompleted
-	err = s.Tuning.policy(control.Transient).Do(ctx, func(ctx context.Context) (err error) {
+	err = s.Tuning.do(ctx, control.Transient, func(ctx context.Context) (err error) {
 		completed, err = s.Control.CompleteBackup(ctx, started.BackupID, totals)
 		return err
 	})

@@ -27,7 +27,7 @@ type uploader struct {
 // expired, is replaced by a fresh one.
 func (u *uploader) upload(ctx context.Context, p *part) error {
 	var target *dcm.PresignedPart
-	return u.tuning.policy(worthRepeating).Do(ctx, func(ctx context.Context) (err error) {
+	return u.tuning.do(ctx, worthRepeating, func(ctx context.Context) (err error) {
 		if target == nil {
 			if target, err = u.presign(ctx, p); err != nil {
 				return err
@@ -36,6 +36,9 @@ func (u *uploader) upload(ctx context.Context, p *part) error {
 		err = u.put(ctx, target, p.data)
 		if _, refused := err.(*storageError); refused {
 			target = nil
+		}
+		if err == nil && u.tuning.Moved != nil {
+			u.tuning.Moved(len(p.data))
 		}
 		return err
 	})

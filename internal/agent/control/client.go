@@ -26,14 +26,13 @@ const maxAnswerBytes = 1 << 20
 // Client makes one call at a time, once: whether and when to repeat is its
 // caller's decision. Errors are *Problem where the control plane answered.
 type Client struct {
+	// Heard, if set, is told the time that each answer names.
+	Heard func(time.Time)
+
 	base  string
 	http  *http.Client
 	agent string
 	token atomic.Pointer[dcm.Secret]
-	ahead atomic.Pointer[time.Duration]
-
-	// Clock is what Ahead compares with; the machine's unless set.
-	Clock dcm.Clock
 }
 
 // New makes a client for one VM. token may be the bootstrap token first.
@@ -42,7 +41,7 @@ func New(apiURL string, vm dcm.VMID, version string, token dcm.Secret) *Client {
 	transport.MaxIdleConns = 2
 	c := &Client{
 		base:  strings.TrimRight(apiURL, "/") + "/vms/" + url.PathEscape(string(vm)),
-		agent: "dcm-agent/" + version, Clock: dcm.SystemClock{},
+		agent: "dcm-agent/" + version,
 		http: &http.Client{
 			Transport: transport, Timeout: CallTimeout,
 			// A redirect would carry the token to wherever it leads.
@@ -55,15 +54,6 @@ func New(apiURL string, vm dcm.VMID, version string, token dcm.Secret) *Client {
 
 // SetToken replaces the token of all further calls.
 func (c *Client) SetToken(token dcm.Secret) { c.token.Store(&token) }
-
-// Ahead is how far the control plane's clock is ahead of this machine's, to the
-// second, by the last answer; false before the first.
-func (c *Client) Ahead() (time.Duration, bool) {
-	if d := c.ahead.Load(); d != nil {
-		return *d, true
-	}
-	return 0, false
-}
 
 // Bootstrap asks for everything the VM needs.
 func (c *Client) Bootstrap(ctx context.Context, r dcm.BootstrapRequest) (a dcm.BootstrapAnswer, err error) {
@@ -113,9 +103,8 @@ func (c *Client) post(ctx context.Context, path string, body, answer any) error 
 		return &unreachable{path: path, err: err}
 	}
 	defer response.Body.Close()
-	if at, err := http.ParseTime(response.Header.Get("Date")); err == nil {
-		ahead := at.Sub(c.Clock.Now())
-		c.ahead.Store(&ahead)
+	if at, err := http.ParseTime(response.Header.Get("Date")); err == nil && c.Heard != nil {
+		c.Heard(at)
 	}
 	b, err := io.ReadAll(io.LimitReader(response.Body, maxAnswerBytes))
 	if err != nil {

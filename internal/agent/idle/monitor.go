@@ -156,7 +156,7 @@ func (m *Monitor) report(s Signal, err error) {
 }
 
 // State returns the signals' times and, if there has been no sign for a while,
-// since when.
+// since when. The times are copies.
 func (m *Monitor) State() (dcm.Signals, *time.Time) {
 	now := m.clock.Now()
 	m.mu.Lock()
@@ -165,7 +165,7 @@ func (m *Monitor) State() (dcm.Signals, *time.Time) {
 		if m.last[s].IsZero() {
 			return nil
 		}
-		t := m.last[s].Round(0)
+		t := m.last[s]
 		return &t
 	}
 	s := dcm.Signals{Terminal: at(Terminal), HTTP: at(HTTP), SSH: at(SSH), Files: at(Files), CPU: at(CPU)}
@@ -173,7 +173,6 @@ func (m *Monitor) State() (dcm.Signals, *time.Time) {
 	if now.Sub(since) < min(quietAfter, m.timeout/2) {
 		return s, nil
 	}
-	since = since.Round(0)
 	return s, &since
 }
 

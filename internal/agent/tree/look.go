@@ -20,6 +20,11 @@ import (
 // it could leave no trace.
 const racyWithin = 20 * time.Millisecond
 
+// racyAhead is how far a change time may lie in the future and still be of a
+// moment ago. One beyond it is from before the machine's clock was set back: a
+// change from now on has another time, and is noticed.
+const racyAhead = time.Minute
+
 // Look is a tree at one moment. Two looks with the same digest saw the same
 // tree. An empty digest equals nothing: the tree was changing just then.
 type Look struct {
@@ -35,10 +40,12 @@ func Same(a, b string) bool { return a != "" && a == b }
 
 // Take looks at the tree now. It notices every change of content, since that
 // changes a file's change time, which nobody can set.
-func Take(ctx context.Context, dir string) (Look, error) {
+func Take(ctx context.Context, dir string) (Look, error) { return takeAt(ctx, dir, time.Now()) }
+
+func takeAt(ctx context.Context, dir string, now time.Time) (Look, error) {
 	l := looker{
 		ctx: ctx, all: sha256.New(), work: sha256.New(),
-		racyAt: time.Now().Add(-racyWithin).UnixNano(),
+		racyFrom: now.Add(-racyWithin).UnixNano(), racyTo: now.Add(racyAhead).UnixNano(),
 	}
 	info, err := os.Lstat(dir)
 	if err != nil {
@@ -71,9 +78,10 @@ type looker struct {
 	ctx       context.Context
 	all, work hash.Hash
 	buffer    []byte
-	racyAt    int64
-	allRacy   bool
-	workRacy  bool
+	// A change time between the two may be that of a change still going on.
+	racyFrom, racyTo int64
+	allRacy          bool
+	workRacy         bool
 }
 
 func (l *looker) look() Look {
@@ -128,7 +136,7 @@ func (l *looker) entry(name string, info fs.FileInfo, git bool) {
 		b = binary.LittleEndian.AppendUint64(b, n)
 	}
 	l.buffer = b
-	racy := changed >= l.racyAt
+	racy := changed >= l.racyFrom && changed <= l.racyTo
 	l.all.Write(b)
 	l.allRacy = l.allRacy || racy
 	if !git {

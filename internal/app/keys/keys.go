@@ -25,16 +25,20 @@ func client(a *app.App) *kms.Client {
 }
 
 // Sealer seals under the installation's data key.
-func Sealer(a *app.App) dcm.Sealer {
+func Sealer(a *app.App) *envelope.Sealer { return sealer(a, client(a)) }
+
+func sealer(a *app.App, k envelope.KMS) *envelope.Sealer {
 	return envelope.New(envelope.Options{
-		KMS: client(a), KeyID: a.Config.DataKeyID, Installation: a.Config.Installation, Random: a.Random,
+		KMS: k, KeyID: a.Config.DataKeyID, Installation: a.Config.Installation, Random: a.Random,
 	})
 }
 
-// AccountSealer opens tenants' accounts, and remembers for a while what it
-// opened. It is one per function.
+// AccountSealer opens tenants' accounts, and remembers for a while the keys that
+// opened them. It is one per function.
 func AccountSealer(a *app.App) dcm.Sealer {
-	return app.Keep(a, "account sealer", func() dcm.Sealer { return envelope.NewCache(Sealer(a), a.Clock) })
+	return app.Keep(a, "account sealer", func() dcm.Sealer {
+		return sealer(a, envelope.NewCache(client(a), a.Clock))
+	})
 }
 
 // Tokens issues and verifies the VMs' tokens. It is one per function, because

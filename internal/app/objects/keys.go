@@ -1,8 +1,6 @@
 package objects
 
 import (
-	"context"
-
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
@@ -29,5 +27,5 @@ func SweepKeys(a *app.App) (lambda.Handler, error) {
 			Identities: identities{}, Reencrypter: reencrypter{},
 		},
 	}
-	return lambda.NewHandler(func(ctx context.Context) (sweep.Report, error) { return s.Run(ctx) }), nil
+	return app.Sweep(a, "sweep-keys", s.Run), nil
 }

@@ -31,6 +31,7 @@ func VmsBootstrap(a *app.App) (lambda.Handler, error) {
 		Settings: lifecycle.AgentSettings{
 			Runtime: a.Config.Runtime, DefaultImage: a.Config.DefaultImage,
 			HeartbeatInterval: a.Config.HeartbeatInterval, BackupInterval: a.Config.BackupInterval,
+			HetznerURL: a.Config.Endpoints.Hetzner,
 		},
 	})), nil
 }
@@ -64,8 +65,9 @@ func backups(a *app.App) *lifecycle.Backups {
 	return &lifecycle.Backups{Common: a.Common(), Accounts: buckets(a), Storage: Storage(a)}
 }
 
-// buckets are accounts that only know buckets: these functions hold no
-// provider's credential and no DNS token.
+// buckets are accounts that only know buckets and, where the role may open
+// them, what tenants brought along: these functions hold no provider's
+// credential of the platform's, and no DNS token.
 func buckets(a *app.App) dcm.Accounts {
 	none := func(context.Context) (dcm.Secret, error) { return dcm.Secret{}, nil }
 	return &tenancy.Accounts{BucketName: a.Config.BucketName, DNSToken: none, Sealer: keys.AccountSealer(a)}

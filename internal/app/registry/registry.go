@@ -44,11 +44,13 @@ func Builders() map[string]app.Build {
 		"tenant-storage-reset":   app.TenantStorageReset,
 		"tenant-usage":           app.TenantUsage,
 		"tenant-events":          app.TenantEvents,
+		"tenant-orphans":         app.TenantOrphans,
 		"openapi-get":            app.OpenapiGet,
 		"docs-get":               app.DocsGet,
 		"admin-quotas-put":       app.AdminQuotasPut,
 		"sweep-vms":              cloud.SweepVMs,
 		"sweep-keys":             objects.SweepKeys,
+		"sweep-orphans":          cloud.SweepOrphans,
 	}
 }
 

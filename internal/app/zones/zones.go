@@ -18,7 +18,9 @@ const application = "devcontainer-manager"
 
 // DNS is the DNS service. It takes the credential with each call.
 func DNS(a *app.App) dcm.DNS {
-	return cloudflare.New(cloudflare.Options{Endpoint: a.Config.Endpoints.Cloudflare, UserAgent: application})
+	return cloudflare.New(cloudflare.Options{
+		Endpoint: a.Config.Endpoints.Cloudflare, Transport: a.HTTP.Transport, UserAgent: application,
+	})
 }
 
 // TenantDNSSet builds tenant-dns-set.

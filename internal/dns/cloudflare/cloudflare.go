@@ -32,8 +32,10 @@ const callTimeout = 30 * time.Second
 type Options struct {
 	// Endpoint is the API's base URL; "" for the real one's.
 	Endpoint string
-	// HTTPClient is optional.
+	// HTTPClient is optional. Without it, calls go through Transport, or the
+	// default one, are bounded in time and follow no redirect.
 	HTTPClient *http.Client
+	Transport  http.RoundTripper
 	// UserAgent introduces us; optional.
 	UserAgent string
 	// Random names what Check makes. Nil is crypto/rand's.
@@ -54,7 +56,7 @@ func New(o Options) *DNS {
 		o.Endpoint = Endpoint
 	}
 	if o.HTTPClient == nil {
-		o.HTTPClient = &http.Client{Timeout: callTimeout, CheckRedirect: refuseRedirect}
+		o.HTTPClient = &http.Client{Transport: o.Transport, Timeout: callTimeout, CheckRedirect: refuseRedirect}
 	}
 	options := []option.RequestOption{
 		option.WithBaseURL(o.Endpoint), option.WithHTTPClient(o.HTTPClient), option.WithMaxRetries(0),

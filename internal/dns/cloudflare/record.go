@@ -15,6 +15,7 @@ const typeTXT = "TXT"
 func record(r dns.RecordResponse) dcm.DNSRecord {
 	out := dcm.DNSRecord{
 		ID: r.ID, Name: r.Name, Type: string(r.Type), Content: r.Content, TTL: int(r.TTL), Comment: r.Comment,
+		CreatedAt: r.CreatedOn,
 	}
 	if out.Type == typeTXT {
 		out.Content = unquote(out.Content)

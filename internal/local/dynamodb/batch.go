@@ -63,7 +63,7 @@ func (s *Server) batchGetItem(r *batchGetRequest) (any, error) {
 		}
 		answer.Responses[name] = items
 	}
-	answer.ConsumedCapacity = r.reportAll(units)
+	answer.ConsumedCapacity = r.reportAll(s.spend(units))
 	return answer, nil
 }
 
@@ -141,7 +141,7 @@ func (s *Server) batchWriteItem(r *batchWriteRequest) (any, error) {
 		}
 		units[a.table.name] += d.commit()
 	}
-	return batchWriteAnswer{map[string]any{}, r.reportAll(units)}, nil
+	return batchWriteAnswer{map[string]any{}, r.reportAll(s.spend(units))}, nil
 }
 
 // batchActions checks the whole batch before anything is written.

@@ -35,6 +35,22 @@ type consumed struct {
 	CapacityUnits float64
 }
 
+// Capacity is how many units were consumed since the start, by what succeeded.
+func (s *Server) Capacity() float64 { return float64(s.spent.Load()) / 2 }
+
+// spend counts what a call consumed, by table, and returns it.
+func (s *Server) spend(units map[string]float64) map[string]float64 {
+	for _, n := range units {
+		s.spent.Add(int64(2 * n))
+	}
+	return units
+}
+
+// spendOn is spend for one table.
+func (s *Server) spendOn(table string, units float64) float64 {
+	return s.spend(map[string]float64{table: units})[table]
+}
+
 // capacityRequest is the part of a request that asks for consumed capacity.
 type capacityRequest struct{ ReturnConsumedCapacity string }
 

@@ -33,13 +33,13 @@ type writeAnswer struct {
 }
 
 // run decides and commits one action; attributes picks what to return.
-func (w *singleWrite) run(a *action, attributes func(old, item attribute.Item) attribute.Item) (any, error) {
+func (w *singleWrite) run(s *Server, a *action, attributes func(old, item attribute.Item) attribute.Item) (any, error) {
 	d, err := a.decide()
 	if err != nil {
 		return nil, err
 	}
 	units := d.commit()
-	return writeAnswer{attributes(d.old.item, d.item), w.report(w.TableName, units)}, nil
+	return writeAnswer{attributes(d.old.item, d.item), w.report(w.TableName, s.spendOn(w.TableName, units))}, nil
 }
 
 // allOld returns the old item if ReturnValues asks for it.
@@ -70,7 +70,7 @@ func (s *Server) putItem(r *putItemRequest) (any, error) {
 	if _, err := r.conditional(a, nil); err != nil {
 		return nil, err
 	}
-	return r.run(a, r.allOld)
+	return r.run(s, a, r.allOld)
 }
 
 type deleteItemRequest struct {
@@ -93,7 +93,7 @@ func (s *Server) deleteItem(r *deleteItemRequest) (any, error) {
 	if _, err := r.conditional(a, nil); err != nil {
 		return nil, err
 	}
-	return r.run(a, r.allOld)
+	return r.run(s, a, r.allOld)
 }
 
 type updateItemRequest struct {
@@ -121,7 +121,7 @@ func (s *Server) updateItem(r *updateItemRequest) (any, error) {
 	if err := a.setUpdate(u); err != nil {
 		return nil, err
 	}
-	return r.run(a, func(old, item attribute.Item) attribute.Item { return r.returned(u, old, item) })
+	return r.run(s, a, func(old, item attribute.Item) attribute.Item { return r.returned(u, old, item) })
 }
 
 func (w *singleWrite) returned(u *expression.Update, old, item attribute.Item) attribute.Item {
@@ -181,7 +181,7 @@ func (s *Server) getItem(r *getItemRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return getItemAnswer{got.Item, r.report(r.TableName, readUnits(got.bytes, r.ConsistentRead))}, nil
+	return getItemAnswer{got.Item, r.report(r.TableName, s.spendOn(r.TableName, readUnits(got.bytes, r.ConsistentRead)))}, nil
 }
 
 // gotten is an item read by its key; Item is nil if there is none.

@@ -205,7 +205,7 @@ func (o *pageOptions) selects(rd *reader) error {
 
 // page reads one page. It ends at the limit or at the item that fills 1 MB,
 // and says where, whether or not more follows: DynamoDB doesn't look either.
-func (o *pageOptions) page(rd *reader, sp span) pageAnswer {
+func (o *pageOptions) page(s *Server, rd *reader, sp span) pageAnswer {
 	answer, bytes, items := pageAnswer{}, 0, []attribute.Item{}
 	rd.listing.each(sp, func(r record) bool {
 		answer.ScannedCount++
@@ -223,6 +223,6 @@ func (o *pageOptions) page(rd *reader, sp span) pageAnswer {
 	if !rd.countOnly {
 		answer.Items = &items
 	}
-	answer.ConsumedCapacity = o.report(o.TableName, readUnits(bytes, o.ConsistentRead))
+	answer.ConsumedCapacity = o.report(o.TableName, s.spendOn(o.TableName, readUnits(bytes, o.ConsistentRead)))
 	return answer
 }

@@ -41,7 +41,7 @@ func (s *Server) query(r *queryRequest) (any, error) {
 	if sp.start, err = r.start(l, sp); err != nil {
 		return nil, err
 	}
-	return r.page(rd, sp), nil
+	return r.page(s, rd, sp), nil
 }
 
 // start is where a query goes on, which must lie in its span.

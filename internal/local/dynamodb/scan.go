@@ -21,5 +21,5 @@ func (s *Server) scan(r *scanRequest) (any, error) {
 	if sp.start, err = r.start(l, sp); err != nil {
 		return nil, err
 	}
-	return r.page(rd, sp), nil
+	return r.page(s, rd, sp), nil
 }

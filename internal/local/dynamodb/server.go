@@ -5,18 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/awsjson"
 )
 
 // Options configure a Server.
@@ -32,6 +31,8 @@ type Server struct {
 	clock      dcm.Clock
 	operations map[string]operation
 	requests   atomic.Int64
+	// spent is the capacity consumed since the start, in half units.
+	spent atomic.Int64
 
 	mu          sync.RWMutex
 	tables      map[string]*table
@@ -141,7 +142,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeFault(w, asFault(fmt.Errorf("encode an answer: %w", err)))
 		return
 	}
-	write(w, http.StatusOK, body)
+	awsjson.WriteText(w, awsjson.Version10, http.StatusOK, body)
 }
 
 func (s *Server) answer(r *http.Request) (any, error) {
@@ -161,16 +162,8 @@ func (s *Server) answer(r *http.Request) (any, error) {
 	return run(body)
 }
 
-func writeFault(w http.ResponseWriter, f *fault) { write(w, status(f.code), f.body()) }
-
-// write sends an answer with the checksum that the SDK verifies; without it
-// every call logs a warning.
-func write(w http.ResponseWriter, status int, body []byte) {
-	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-	w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10))
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	_, _ = w.Write(body)
+func writeFault(w http.ResponseWriter, f *fault) {
+	awsjson.WriteText(w, awsjson.Version10, status(f.code), f.body())
 }
 
 // Tables lists the tables by name.

@@ -38,7 +38,7 @@ func (s *Server) repeated(r *transactWriteRequest) (any, error) {
 	if same != earlier.request {
 		return nil, faultf(codeIdempotentMismatch, "Idempotent parameter mismatch: the token was used with other parameters")
 	}
-	return transactAnswer{r.reportAll(earlier.reads)}, nil
+	return transactAnswer{r.reportAll(s.spend(earlier.reads))}, nil
 }
 
 // remember keeps a successful transaction's token. Once in a while it forgets

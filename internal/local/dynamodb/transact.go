@@ -74,7 +74,7 @@ func (s *Server) transactWriteItems(r *transactWriteRequest) (any, error) {
 		reads[d.table.name] += transactional * readUnits(max(d.old.size, d.item.Size()), true)
 	}
 	s.remember(r, reads)
-	return transactAnswer{r.reportAll(units)}, nil
+	return transactAnswer{r.reportAll(s.spend(units))}, nil
 }
 
 func checkTransactLength(n int) error {
@@ -259,6 +259,6 @@ func (s *Server) transactGetItems(r *transactGetRequest) (any, error) {
 	if bytes > maxTransactBytes {
 		return nil, invalid("Aggregate size of all items in the transaction has exceeded the maximum of 4 MB")
 	}
-	answer.ConsumedCapacity = r.reportAll(units)
+	answer.ConsumedCapacity = r.reportAll(s.spend(units))
 	return answer, nil
 }

@@ -17,7 +17,7 @@ type createRequest struct {
 	ServerType idOrName          `json:"server_type"`
 	Image      idOrName          `json:"image"`
 	Location   idOrName          `json:"location"`
-	SSHKeys    []json.RawMessage `json:"ssh_keys"`
+	SSHKeys    []idOrName        `json:"ssh_keys"`
 	UserData   string            `json:"user_data"`
 	Labels     map[string]string `json:"labels"`
 	Start      *bool             `json:"start_after_create"`
@@ -105,6 +105,10 @@ func (s *Server) order(p *project, q createRequest) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	keys, err := p.findKeys(q.SSHKeys)
+	if err != nil {
+		return nil, err
+	}
 	if err := p.checkName(q.Name); err != nil {
 		return nil, err
 	}
@@ -116,7 +120,7 @@ func (s *Server) order(p *project, q createRequest) (*server, error) {
 	}
 	v := &server{
 		ID: s.nextID(), Name: q.Name, Status: statusInitializing, Created: s.clock.Now().UTC(),
-		Labels: map[string]string{}, kind: k, place: place, image: picture, userData: q.UserData,
+		Labels: map[string]string{}, kind: k, place: place, image: picture, userData: q.UserData, keys: keys,
 	}
 	maps.Copy(v.Labels, q.Labels)
 	if !s.private {

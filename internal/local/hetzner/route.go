@@ -104,6 +104,19 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	return route.serve(s, &call{w: w, r: r, id: id, project: p})
 }
 
+// project returns the project of this name, which may be new. It needs the lock.
+func (s *Server) project(name string) *project {
+	p := s.projects[name]
+	if p == nil {
+		p = &project{
+			servers: map[int64]*server{}, keys: map[int64]*sshKey{}, actions: map[int64]*action{},
+			budget: budget{limit: s.hourly, left: float64(s.hourly), at: s.clock.Now()},
+		}
+		s.projects[name] = p
+	}
+	return p
+}
+
 // admit checks the token and the rate limit.
 func (s *Server) admit(w http.ResponseWriter, r *http.Request) (*project, error) {
 	s.mu.Lock()
@@ -113,14 +126,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) (*project, error)
 	if !ok {
 		return nil, errorOf(codeUnauthorized)
 	}
-	p := s.projects[t.Project]
-	if p == nil {
-		p = &project{
-			servers: map[int64]*server{}, keys: map[int64]*sshKey{}, actions: map[int64]*action{},
-			budget: budget{limit: s.hourly, left: float64(s.hourly), at: s.clock.Now()},
-		}
-		s.projects[t.Project] = p
-	}
+	p := s.project(t.Project)
 	if !p.budget.take(s.clock.Now(), w.Header()) {
 		return nil, errorOf(codeRateLimited)
 	}

@@ -135,6 +135,24 @@ func (s *Server) SetPrivate(on bool) {
 	s.private = on
 }
 
+// SetLimit makes a project's rate limit so many requests an hour, of which some
+// are left. The project may be new.
+func (s *Server) SetLimit(project string, hourly, left int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.project(project).budget = budget{limit: hourly, left: float64(left), at: s.clock.Now()}
+}
+
+// Left is how many requests a project may make now, and how many were refused
+// for want of them.
+func (s *Server) Left(project string) (left, refused int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := &s.project(project).budget
+	b.refill(s.clock.Now())
+	return int(b.left), b.refused
+}
+
 // ServerState is one server, as /_local/state shows it.
 type ServerState struct {
 	ID      string            `json:"id"`
@@ -143,6 +161,9 @@ type ServerState struct {
 	Labels  map[string]string `json:"labels"`
 	IP      string            `json:"ip"`
 	Status  string            `json:"status"`
+	// SSHKeys are the keys it was made with, by number. Without one, its root
+	// password was e-mailed.
+	SSHKeys []int64 `json:"-"`
 }
 
 // State lists every project's servers, oldest first.
@@ -155,6 +176,7 @@ func (s *Server) State() []ServerState {
 		for _, v := range p.servers {
 			list = append(list, ServerState{
 				ID: idText(v.ID), Project: name, Name: v.Name, Labels: maps.Clone(v.Labels), IP: v.ip(), Status: s.status(v),
+				SSHKeys: v.keys,
 			})
 		}
 	}

@@ -34,6 +34,7 @@ type server struct {
 	place    location
 	image    image
 	userData string
+	keys     []int64
 
 	stopBoot func()
 	// goneAt is when a deleted server is no longer shown; zero while what it

@@ -39,6 +39,39 @@ func fingerprint(publicKey string) (string, bool) {
 	return strings.ReplaceAll(fmt.Sprintf("% x", sum[:]), " ", ":"), true
 }
 
+// AddSSHKey gives a project a key of this number, as its owner would in the
+// console.
+func (s *Server) AddSSHKey(projectName string, id int64, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.project(projectName).keys[id] = &sshKey{id: id, name: name, fingerprint: name, created: s.clock.Now().UTC()}
+}
+
+// RemoveSSHKey takes it away again.
+func (s *Server) RemoveSSHKey(projectName string, id int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.project(projectName).keys, id)
+}
+
+// findKeys finds the project's keys of these numbers or names.
+func (p *project) findKeys(named []idOrName) ([]int64, error) {
+	var found []int64
+	for _, name := range named {
+		n := len(found)
+		for _, k := range p.keys {
+			if k.name == string(name) || idText(k.id) == string(name) {
+				found = append(found, k.id)
+				break
+			}
+		}
+		if len(found) == n {
+			return nil, invalidField("ssh_keys", "SSH key not found")
+		}
+	}
+	return found, nil
+}
+
 func (s *Server) createSSHKey(c *call) error {
 	var q struct {
 		Name      string            `json:"name"`

@@ -4,16 +4,15 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/awsjson"
 )
 
 const maxBodyBytes = 1 << 20
@@ -89,6 +88,7 @@ func Operation(r *http.Request) string {
 
 // ServeHTTP serves one call.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Amzn-RequestId", rand.Text())
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	if err != nil {
 		writeFault(w, faultf("ValidationException", "the body is too large"))
@@ -99,7 +99,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeFault(w, f)
 		return
 	}
-	writeJSON(w, http.StatusOK, answer)
+	awsjson.Write(w, awsjson.Version11, http.StatusOK, answer)
 }
 
 func (s *Server) call(operation string, body []byte) (any, *fault) {
@@ -154,8 +154,7 @@ func (f *fault) status() int {
 }
 
 func writeFault(w http.ResponseWriter, f *fault) {
-	w.Header().Set("X-Amzn-ErrorType", f.code)
-	writeJSON(w, f.status(), map[string]string{"__type": f.code, "message": f.message})
+	awsjson.WriteFault(w, awsjson.Version11, f.status(), f.code, f.message)
 }
 
 // WriteError answers with a KMS error of this code, as the real service would
@@ -165,18 +164,4 @@ func WriteError(w http.ResponseWriter, _ *http.Request, code string) {
 		code = "KMSInternalException"
 	}
 	writeFault(w, faultf(code, "injected by the local stack"))
-}
-
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	text, err := json.Marshal(body)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
-	w.Header().Set("X-Amzn-RequestId", rand.Text())
-	w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(text)), 10))
-	w.WriteHeader(status)
-	_, _ = w.Write(text)
 }

@@ -19,31 +19,37 @@ const (
 )
 
 // prepare writes the disk, does everything that comes before the agent, and
-// returns the command that starts it: program and arguments.
-func (m *Machines) prepare(ctx context.Context, v *server) ([]string, error) {
+// returns the agent's unit. A disk from before the server was switched off is
+// as it was then: cloud-init writes files at a server's first boot only.
+func (m *Machines) prepare(ctx context.Context, v *server) (agentUnit, error) {
 	d, err := parse(v.info.UserData)
 	if err != nil {
-		return nil, err
+		return agentUnit{}, err
 	}
-	if err := writeFiles(v.root(), d.WriteFiles); err != nil {
-		return nil, err
+	if _, err := os.Stat(v.bootedFile()); err != nil {
+		if err := writeFiles(v.root(), d.WriteFiles); err != nil {
+			return agentUnit{}, err
+		}
+		if err := os.WriteFile(v.bootedFile(), nil, 0o600); err != nil {
+			return agentUnit{}, fmt.Errorf("note the first boot: %w", err)
+		}
 	}
 	units, err := unitsToStart(d.RunCmd)
 	if err != nil {
-		return nil, err
+		return agentUnit{}, err
 	}
-	var agent []string
+	var agent agentUnit
 	for _, name := range units {
-		command, err := m.startUnit(ctx, v, name)
+		u, err := m.startUnit(ctx, v, name)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return agentUnit{}, fmt.Errorf("%s: %w", name, err)
 		}
-		if command != nil {
-			agent = command
+		if u.command != nil {
+			agent = u
 		}
 	}
-	if agent == nil {
-		return nil, fmt.Errorf("user-data starts no %s", cloudinit.AgentUnit)
+	if agent.command == nil {
+		return agentUnit{}, fmt.Errorf("user-data starts no %s", cloudinit.AgentUnit)
 	}
 	return agent, nil
 }
@@ -69,24 +75,24 @@ func writeFiles(root string, files []cloudinit.File) error {
 	return nil
 }
 
-// startUnit runs what a unit runs, and returns its command if that is the
-// agent.
-func (m *Machines) startUnit(ctx context.Context, v *server, name string) ([]string, error) {
+// startUnit runs what a unit runs. If that is the agent, it is not started but
+// returned.
+func (m *Machines) startUnit(ctx context.Context, v *server, name string) (agentUnit, error) {
 	text, err := os.ReadFile(filepath.Join(v.root(), unitDirectory, name))
 	if err != nil {
-		return nil, fmt.Errorf("read the unit: %w", err)
+		return agentUnit{}, fmt.Errorf("read the unit: %w", err)
 	}
 	u := parseUnit(string(text))
 	for _, line := range u.before {
 		if err := m.oneShot(ctx, v, line); err != nil {
-			return nil, err
+			return agentUnit{}, err
 		}
 	}
 	words := strings.Fields(u.start)
 	if len(words) == 0 || words[0] != cloudinit.AgentPath {
-		return nil, m.oneShot(ctx, v, u.start)
+		return agentUnit{}, m.oneShot(ctx, v, u.start)
 	}
-	return m.agentCommand(v, words), nil
+	return u.agent(m.agentCommand(v, words))
 }
 
 // oneShot does what a script of ours does. The scripts themselves need root, a

@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/hetzner"
 )
@@ -34,6 +35,9 @@ type Options struct {
 	Environment []string
 	// Architecture is the servers', in Go's words; "" for this machine's.
 	Architecture string
+	// RestartPause, if set, is how long an agent that failed waits for its
+	// next start, instead of what its unit says.
+	RestartPause time.Duration
 	Logger       *slog.Logger
 }
 
@@ -77,7 +81,7 @@ func (m *Machines) Boot(ctx context.Context, info hetzner.ServerInfo) error {
 	m.servers[info.ID] = v
 	m.mu.Unlock()
 
-	command, err := m.prepare(ctx, v)
+	unit, err := m.prepare(ctx, v)
 	if err != nil {
 		return fmt.Errorf("boot %s: %w", info.Name, err)
 	}
@@ -86,7 +90,10 @@ func (m *Machines) Boot(ctx context.Context, info hetzner.ServerInfo) error {
 	if ctx.Err() != nil || m.closed || m.servers[info.ID] != v {
 		return fmt.Errorf("boot %s: it was deleted meanwhile", info.Name)
 	}
-	if v.process, err = m.starter.start(command, v, m.options.Environment...); err != nil {
+	if m.options.RestartPause > 0 {
+		unit.pause = m.options.RestartPause
+	}
+	if v.process, err = m.starter.start(unit, v, m.options.Environment...); err != nil {
 		return fmt.Errorf("boot %s: %w", info.Name, err)
 	}
 	m.logger.Info("a server runs", "server", info.Name, "directory", v.dir, "process", v.process.id())
@@ -119,7 +126,8 @@ func (m *Machines) PowerOff(_ context.Context, id string) error {
 	return nil
 }
 
-// Status is "running" while the server's agent lives, else "off".
+// Status is "running" while the server's agent lives or is about to be started
+// again, else "off".
 func (m *Machines) Status(id string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -198,9 +206,10 @@ func (m *Machines) Close() error {
 	return first
 }
 
-func (v *server) root() string     { return filepath.Join(v.dir, "root") }
-func (v *server) portFile() string { return filepath.Join(v.dir, "port") }
-func (v *server) logFile() string  { return filepath.Join(v.dir, "agent.log") }
+func (v *server) root() string       { return filepath.Join(v.dir, "root") }
+func (v *server) portFile() string   { return filepath.Join(v.dir, "port") }
+func (v *server) logFile() string    { return filepath.Join(v.dir, "agent.log") }
+func (v *server) bootedFile() string { return filepath.Join(v.dir, "booted") }
 
 func (v *server) kill() {
 	if v.process != nil {

@@ -8,8 +8,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -29,6 +31,9 @@ cp "$8" "$2/config-read"
 env >"$2/environment"
 setsid sh -c 'echo $$ >"$0/stray"; while :; do sleep 60; done' "$2" &
 while [ ! -s "$2/stray" ]; do sleep 0.01; done
+echo $$ >>"$2/starts"
+(cd "$2"; env -i PATH="$PATH" setsid sh -c 'echo $$ >bare; while :; do sleep 60; done' &)
+while [ ! -s "$2/bare" ]; do sleep 0.01; done
 echo 4711 >"$6"
 while [ ! -e "$2/end" ]; do sleep 0.01; done
 `
@@ -53,7 +58,7 @@ func newHall(t *testing.T) *hall {
 	}))
 	t.Cleanup(s.Close)
 	h.url = s.URL + "/agent?signature=x"
-	h.Machines = machine.New(machine.Options{Dir: h.dir, Environment: []string{"DCM_LOCAL_CLOCK=/clock"}, Architecture: "amd64"})
+	h.Machines = machine.New(machine.Options{Dir: h.dir, Environment: []string{"DCM_LOCAL_CLOCK=/clock"}, Architecture: "amd64", RestartPause: time.Millisecond})
 	t.Cleanup(func() {
 		if err := h.Close(); err != nil {
 			t.Error(err)
@@ -144,7 +149,7 @@ func TestStopLeavesNothing(t *testing.T) {
 	t.Parallel()
 	h := newHall(t)
 	root := h.mustBoot(t, h.server(t, "7"))
-	stray := mustRead(t, root+"/stray")
+	stray, bare := mustRead(t, root+"/stray"), mustRead(t, root+"/bare")
 	if err := os.MkdirAll(root+"/workspace/closed/inner", 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -156,6 +161,9 @@ func TestStopLeavesNothing(t *testing.T) {
 	}
 	if exists(t, stray) {
 		t.Error("a process in a session of its own lives on")
+	}
+	if exists(t, bare) {
+		t.Error("a process without an environment lives on")
 	}
 	if left, _ := os.ReadDir(h.dir); len(left) != 0 {
 		t.Errorf("left on disk: %v", left)
@@ -193,12 +201,77 @@ func TestPowerOffKeepsTheDisk(t *testing.T) {
 	if h.Status("7") != "off" || exists(t, stray) {
 		t.Error("something runs")
 	}
-	if err := os.Remove(root + "/stray"); err != nil {
+	forget(t, root)
+	if err := os.WriteFile(root+"/etc/dcm/agent.json", []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	h.mustBoot(t, s)
 	if h.downloads.Load() != 1 {
 		t.Error("the agent was downloaded again")
+	}
+	if mustRead(t, root+"/etc/dcm/agent.json") != "{}" {
+		t.Error("user-data was written again")
+	}
+}
+
+// forget removes what the fake agent waits for.
+func forget(t *testing.T, root string) {
+	t.Helper()
+	for _, name := range []string{"stray", "bare"} {
+		if err := os.Remove(filepath.Join(root, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestAKilledAgentIsStartedAgain does what systemd does with the agent's unit:
+// Restart=on-failure.
+func TestAKilledAgentIsStartedAgain(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	s := h.server(t, "7")
+	root := h.mustBoot(t, s)
+	starts := func() []string { return strings.Fields(mustRead(t, root+"/starts")) }
+	for n := 1; n <= 3; n++ {
+		left := []string{mustRead(t, root+"/stray"), mustRead(t, root+"/bare")}
+		forget(t, root)
+		pid, err := strconv.Atoi(starts()[n-1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "it runs again", func() bool { return len(starts()) == n+1 && h.Locate(s.IPv4) != "" })
+		if h.Status("7") != "running" {
+			t.Error("the server seems to be off")
+		}
+		for _, pid := range left {
+			if exists(t, pid) {
+				t.Error("what the agent had started lives on")
+			}
+		}
+	}
+	t.Run("but not once it is done", func(t *testing.T) {
+		if err := os.WriteFile(root+"/end", nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "off", func() bool { return h.Status("7") == "off" })
+		if n := len(starts()); n != 4 {
+			t.Errorf("%d starts", n)
+		}
+	})
+}
+
+func TestAServerThatIsOffStartsNothing(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	root := h.mustBoot(t, h.server(t, "7"))
+	if err := h.PowerOff(t.Context(), "7"); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(strings.Fields(mustRead(t, root+"/starts"))); n != 1 || h.Status("7") != "off" {
+		t.Errorf("%d starts, %s", n, h.Status("7"))
 	}
 }
 
@@ -254,6 +327,8 @@ func TestUserDataThatIsNotUnderstood(t *testing.T) {
 		"a broken mode":   strings.Replace(good, `"0600"`, `"rw-"`, 1),
 		"no agent":        strings.Replace(good, `/dcm-agent --config`, `/other --config`, 1),
 		"more after it":   good + "{}",
+		"another policy":  strings.Replace(good, `Restart=on-failure`, `Restart=on-abnormal`, 1),
+		"another pause":   strings.Replace(good, `RestartSec=5`, `RestartSec=5min`, 1),
 		"a file left out": strings.Replace(good, `"/usr/local/lib/dcm/install"`, `"/usr/local/lib/dcm/else"`, 1),
 	} {
 		t.Run(name, func(t *testing.T) {

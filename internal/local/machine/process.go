@@ -17,12 +17,16 @@ import (
 // the server's directory.
 const marker = "DCM_LOCAL_SERVER"
 
-// process is a running agent and all that it started.
+// process is a server's agent and all that it started. The agent is started
+// again as its unit says; done is closed when it has ended for good.
 type process struct {
-	cmd  *exec.Cmd
 	mark string
-	done chan struct{} // closed when the agent itself has ended
-	once sync.Once
+	done chan struct{}
+	stop chan struct{} // closed to end it
+
+	mu    sync.Mutex
+	cmd   *exec.Cmd // the agent as it was started last
+	ended bool      // it has ended
 }
 
 // starter starts processes from one operating system thread that lives as long
@@ -34,6 +38,7 @@ type starter struct {
 }
 
 func newStarter() *starter {
+	adoptOrphans()
 	s := &starter{work: make(chan func())}
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
@@ -46,33 +51,66 @@ func newStarter() *starter {
 
 func (s *starter) close() { s.once.Do(func() { close(s.work) }) }
 
-// start runs an agent as a process group of its own, its output appended to
-// the server's log.
-func (s *starter) start(command []string, v *server, environment ...string) (*process, error) {
+// start runs an agent, and again whenever it ends in a way for which the unit
+// asks so.
+func (s *starter) start(u agentUnit, v *server, environment ...string) (*process, error) {
+	environment = append(surroundings(v), environment...)
+	p := &process{mark: v.dir, done: make(chan struct{}), stop: make(chan struct{})}
+	if err := s.startOnce(p, u, v, environment); err != nil {
+		return nil, err
+	}
+	go func() {
+		defer close(p.done)
+		for {
+			err := p.wait()
+			// What it started ends with it, as systemd has it.
+			killMarked(p.mark)
+			if !u.again(err) || !p.pause(u.pause) || s.startOnce(p, u, v, environment) != nil {
+				return
+			}
+		}
+	}()
+	return p, nil
+}
+
+// startOnce runs an agent as a process group of its own, its output appended to
+// the server's log, unless the process has been asked to end.
+func (s *starter) startOnce(p *process, u agentUnit, v *server, environment []string) error {
 	log, err := os.OpenFile(v.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("open the agent's log: %w", err)
+		return fmt.Errorf("open the agent's log: %w", err)
 	}
 	defer log.Close()
 	// A port of before would lead elsewhere by now.
 	_ = os.Remove(v.portFile())
-	environment = append(surroundings(v), environment...)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped() {
+		return errStopped
+	}
 	cmd, err := s.startWhenNotBusy(func() *exec.Cmd {
-		cmd := exec.Command(command[0], command[1:]...)
+		cmd := exec.Command(u.command[0], u.command[1:]...)
 		cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.Env = v.root(), log, log, environment
 		cmd.SysProcAttr = processAttributes()
 		return cmd
 	})
 	if err != nil {
-		return nil, fmt.Errorf("start the agent: %w", err)
+		return fmt.Errorf("start the agent: %w", err)
 	}
-	p := &process{cmd: cmd, mark: v.dir, done: make(chan struct{})}
-	go func() {
-		defer close(p.done)
-		_ = cmd.Wait() // how it ended is in its log
-	}()
-	return p, nil
+	p.cmd, p.ended = cmd, false
+	return nil
 }
+
+// wait returns how the agent ended; what it said is in its log.
+func (p *process) wait() error {
+	err := p.cmd.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	return err
+}
+
+var errStopped = errors.New("the server was switched off")
 
 // startWhenNotBusy starts a program that was written a moment ago. A process
 // that is forked anywhere in this one while the program is written holds it
@@ -108,32 +146,57 @@ func surroundings(v *server) []string {
 	return e
 }
 
-func (p *process) id() int { return p.cmd.Process.Pid }
+func (p *process) id() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cmd.Process.Pid
+}
 
-func (p *process) alive() bool {
+// alive reports whether the agent runs, or is about to be started again.
+func (p *process) alive() bool { return !closed(p.done) && !p.stopped() }
+
+func (p *process) stopped() bool { return closed(p.stop) }
+
+func closed(c <-chan struct{}) bool {
 	select {
-	case <-p.done:
-		return false
-	default:
+	case <-c:
 		return true
+	default:
+		return false
+	}
+}
+
+// pause waits; false if the process was asked to end.
+func (p *process) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-p.stop:
+		return false
 	}
 }
 
 // kill ends the agent and everything it started, and returns when they are
-// gone. The id of an agent that has already ended may be somebody else's by
-// now; what it left is found by the mark alone.
+// gone. It may be called again. The id of an agent that has already ended may
+// be somebody else's by now; what it left is found by the mark alone.
 func (p *process) kill() {
-	p.once.Do(func() {
-		if p.alive() {
-			strays := descendants(p.id())
-			_ = syscall.Kill(-p.id(), syscall.SIGKILL) // fails once they are gone
-			<-p.done
-			for _, id := range strays {
-				_ = syscall.Kill(id, syscall.SIGKILL)
-			}
-		}
-		killMarked(p.mark)
-	})
+	p.mu.Lock()
+	if !p.stopped() {
+		close(p.stop)
+	}
+	id, left := p.cmd.Process.Pid, []int(nil)
+	if !p.ended {
+		left = descendants(id)
+		_ = syscall.Kill(-id, syscall.SIGKILL) // fails once they are gone
+	}
+	p.mu.Unlock()
+	<-p.done
+	for _, id := range left {
+		_ = syscall.Kill(id, syscall.SIGKILL)
+	}
+	killMarked(p.mark)
 }
 
 // removeDisk deletes a directory, also where a restored workspace holds

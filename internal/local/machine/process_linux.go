@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func processAttributes() *syscall.SysProcAttr {
@@ -47,25 +51,61 @@ func parentOf(id int) (int, bool) {
 	return parent, err == nil
 }
 
-// killMarked kills every process that carries the mark, until none is left:
-// one may fork while the others die.
+// adoptOrphans makes this process the parent of whatever its descendants leave
+// behind, instead of init: so that a server's processes stay its descendants.
+func adoptOrphans() {
+	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) // else only the mark tells them
+}
+
+// killMarked kills every process of the server whose directory mark is, until
+// none is left: one may fork while the others die.
 func killMarked(mark string) {
-	variable := []byte(marker + "=" + mark)
 	for range 100 {
 		found := false
-		for _, id := range processes() {
-			b, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", id))
-			if err != nil || !hasVariable(b, variable) {
-				continue
-			}
+		for _, id := range strays(mark) {
 			found = true
 			_ = syscall.Kill(id, syscall.SIGKILL)
+			if parent, ok := parentOf(id); ok && parent == os.Getpid() {
+				_, _ = syscall.Wait4(id, nil, 0, nil) // nobody else does
+			}
 		}
 		if !found {
 			return
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
+}
+
+// strays lists the processes that carry the mark, however they came to be, and
+// those that dropped it with the rest of their environment, but descend from
+// this process and have to do with the server's directory. Somebody who just
+// looks into the directory, with a shell of their own, is neither.
+func strays(mark string) []int {
+	var all []int
+	for _, id := range processes() {
+		if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", id)); err == nil && hasVariable(b, []byte(marker+"="+mark)) {
+			all = append(all, id)
+		}
+	}
+	for _, id := range descendants(os.Getpid()) {
+		if !slices.Contains(all, id) && uses(id, mark) {
+			all = append(all, id)
+		}
+	}
+	return all
+}
+
+// uses reports whether a process works in a directory, runs a program from
+// there or has a file of it open.
+func uses(id int, dir string) bool {
+	proc := fmt.Sprintf("/proc/%d/", id)
+	links, _ := filepath.Glob(proc + "fd/*")
+	for _, link := range append(links, proc+"cwd", proc+"root", proc+"exe") {
+		if path, err := os.Readlink(link); err == nil && (path == dir || strings.HasPrefix(path, dir+"/")) {
+			return true
+		}
+	}
+	return false
 }
 
 func hasVariable(environ, variable []byte) bool {

@@ -65,8 +65,10 @@ func unitsToStart(commands [][]string) ([]string, error) {
 
 // unit is what is used of a systemd unit.
 type unit struct {
-	before []string // ExecStartPre
-	start  string   // ExecStart
+	before  []string // ExecStartPre
+	start   string   // ExecStart
+	restart string   // Restart
+	pause   string   // RestartSec
 }
 
 func parseUnit(text string) unit {
@@ -79,6 +81,10 @@ func parseUnit(text string) unit {
 			u.before = append(u.before, strings.TrimPrefix(value, "+"))
 		case "ExecStart":
 			u.start = value
+		case "Restart":
+			u.restart = value
+		case "RestartSec":
+			u.pause = value
 		}
 	}
 	return u

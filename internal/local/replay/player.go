@@ -50,10 +50,7 @@ func (p *Player) Prepare(ctx context.Context, e Event) ([]byte, error) {
 // Check compares an answer with what the event's name promises.
 func (e Event) Check(answer []byte) error {
 	if e.Status == 0 {
-		if !json.Valid(answer) {
-			return fmt.Errorf("the answer is no JSON: %s", answer)
-		}
-		return nil
+		return e.checkRun(answer)
 	}
 	var response events.APIGatewayV2HTTPResponse
 	if err := json.Unmarshal(answer, &response); err != nil {
@@ -81,6 +78,21 @@ func (e Event) Check(answer []byte) error {
 	}
 	return e.checkType(response, "application/problem+json")
 }
+
+// checkRun compares a sweep's report with what was ordered before the run.
+func (e Event) checkRun(answer []byte) error {
+	var report struct{ Due, Done, Failed int }
+	if err := json.Unmarshal(answer, &report); err != nil {
+		return fmt.Errorf("the answer is no report: %s", answer)
+	}
+	if strings.Contains(e.Text, orderedBefore) && (report.Done == 0 || report.Failed > 0) {
+		return fmt.Errorf("what was ordered was not done: %s", answer)
+	}
+	return nil
+}
+
+// orderedBefore is where a schedule's event names what the run finds to do.
+const orderedBefore = "ordered before this run"
 
 func (e Event) checkType(response events.APIGatewayV2HTTPResponse, want string) error {
 	if got := response.Headers["content-type"]; got != want {

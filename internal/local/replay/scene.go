@@ -17,6 +17,7 @@ type scene struct {
 	player *Player
 	values map[string]string
 	played map[string][]byte // body of the answer, by function
+	sealed []byte            // the backup
 }
 
 var placeholder = regexp.MustCompile(`\{\{([a-zA-Z0-9.]+)\}\}`)
@@ -72,11 +73,12 @@ func (s *scene) make(ctx context.Context, name string) error {
 		return s.free(ctx)
 	case "workspace.doomed":
 		return s.step(ctx, "workspaces-delete", map[string]string{"id": name})
+	case "workspace.rotated":
+		return s.rotate(ctx)
 	case "backup.id":
-		return s.step(ctx, "vms-backup-start", map[string]string{"backupId": name})
+		return s.step(ctx, "vms-backup-start", map[string]string{"backupId": name, "recipient": "backup.recipient"})
 	case "backup.size", "backup.sha256", "backup.partsSha256":
-		s.describeBackup()
-		return nil
+		return s.describeBackup()
 	case "backup.uploadedSize":
 		return s.upload(ctx)
 	case "provider.name":
@@ -111,11 +113,28 @@ func (s *scene) free(ctx context.Context) error {
 	return s.step(ctx, "vms-delete", nil)
 }
 
+// rotate saves a workspace, ends its VM, and orders a new key: a sweep then has
+// a backup to re-encrypt.
+func (s *scene) rotate(ctx context.Context) error {
+	id, err := s.value(ctx, "vm.workspaceId")
+	if err != nil {
+		return err
+	}
+	if err := s.step(ctx, "vms-backup-complete", nil); err != nil {
+		return err
+	}
+	if _, err := s.play(ctx, "vms-delete", "202-force"); err != nil {
+		return fmt.Errorf("end the VM: %w", err)
+	}
+	s.values["vm.freeWorkspaceId"], s.values["workspace.rotated"] = id, id
+	return s.step(ctx, "workspaces-rotate-key", nil)
+}
+
 // step plays a function's first good sample, once, and keeps fields of its
 // answer under the names of placeholders.
 func (s *scene) step(ctx context.Context, function string, keep map[string]string) error {
 	if _, done := s.played[function]; !done {
-		body, err := s.play(ctx, function)
+		body, err := s.play(ctx, function, stepOf(function))
 		if err != nil {
 			return fmt.Errorf("play %s: %w", function, err)
 		}
@@ -135,8 +154,8 @@ func (s *scene) step(ctx context.Context, function string, keep map[string]strin
 	return nil
 }
 
-func (s *scene) play(ctx context.Context, function string) ([]byte, error) {
-	e, err := s.player.sample(function)
+func (s *scene) play(ctx context.Context, function, name string) ([]byte, error) {
+	e, err := s.player.sample(function, name)
 	if err != nil {
 		return nil, err
 	}
@@ -161,16 +180,16 @@ func stepOf(function string) string {
 	return map[string]string{
 		"vms-create": "201-new-workspace", "vms-bootstrap": "200-first-call", "vms-heartbeat": "200-running",
 		"vms-delete": "202-stop", "vms-backup-start": "201-first", "vms-backup-parts": "200-one",
-		"workspaces-delete":   "202-free",
+		"vms-backup-complete": "200-verified", "workspaces-delete": "202-free", "workspaces-rotate-key": "202-free",
 		"tenant-provider-add": "201-hetzner",
 	}[function]
 }
 
-func (p *Player) sample(function string) (Event, error) {
+func (p *Player) sample(function, name string) (Event, error) {
 	for _, e := range p.Events[function] {
-		if e.Name == stepOf(function) {
+		if e.Name == name {
 			return e, nil
 		}
 	}
-	return Event{}, fmt.Errorf("%s has no sample %q", function, stepOf(function))
+	return Event{}, fmt.Errorf("%s has no sample %q", function, name)
 }

@@ -12,13 +12,14 @@ import (
 	"strconv"
 	"strings"
 
+	"filippo.io/age"
+
 	"github.com/devcontainer-manager/devcontainer-manager/cloudinit"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
-// content is what the sample backup holds. The control plane never looks
-// inside: it is encrypted to a key that only VMs are given.
-const content = "age-encryption.org/v1\nthe ciphertext of a small workspace\n"
+// content is what the sample backup holds.
+const content = "a small workspace\n"
 
 // publicKey is the base64 of 32 bytes, as an agent's Ed25519 key is.
 func publicKey(b byte) string { return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{b}, 32)) }
@@ -54,12 +55,43 @@ func (s *scene) readUserData(ctx context.Context) error {
 	return nil
 }
 
-func (s *scene) describeBackup() {
-	sum := sha256.Sum256([]byte(content))
+func (s *scene) describeBackup() error {
+	if err := s.seal(); err != nil {
+		return err
+	}
+	sum := sha256.Sum256(s.sealed)
 	parts := sha256.Sum256(sum[:])
-	s.values["backup.size"] = strconv.Itoa(len(content))
+	s.values["backup.size"] = strconv.Itoa(len(s.sealed))
 	s.values["backup.sha256"] = hex.EncodeToString(sum[:])
 	s.values["backup.partsSha256"] = hex.EncodeToString(parts[:])
+	return nil
+}
+
+// seal encrypts the backup to the workspace's key, as an agent does. Where none
+// was ever begun, nobody will look inside.
+func (s *scene) seal() error {
+	recipient, known := s.values["backup.recipient"]
+	if !known {
+		s.sealed = []byte(content)
+		return nil
+	}
+	key, err := age.ParseX25519Recipient(recipient)
+	if err != nil {
+		return fmt.Errorf("read the recipient: %w", err)
+	}
+	var out bytes.Buffer
+	w, err := age.Encrypt(&out, key)
+	if err != nil {
+		return fmt.Errorf("encrypt the backup: %w", err)
+	}
+	if _, err := w.Write([]byte(content)); err != nil {
+		return fmt.Errorf("encrypt the backup: %w", err)
+	}
+	if err := w.Close(); err != nil {
+		return fmt.Errorf("encrypt the backup: %w", err)
+	}
+	s.sealed = out.Bytes()
+	return nil
 }
 
 // upload puts the backup's one part where the control plane says.
@@ -72,7 +104,7 @@ func (s *scene) upload(ctx context.Context) error {
 		return fmt.Errorf("read the part's URL (%d parts): %w", len(answer.Parts), err)
 	}
 	part := answer.Parts[0]
-	r, err := http.NewRequestWithContext(ctx, http.MethodPut, part.URL, strings.NewReader(content))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPut, part.URL, bytes.NewReader(s.sealed))
 	if err != nil {
 		return fmt.Errorf("make the upload: %w", err)
 	}
@@ -91,6 +123,6 @@ func (s *scene) upload(ctx context.Context) error {
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("upload: the storage answers %s", response.Status)
 	}
-	s.values["backup.uploadedSize"] = strconv.Itoa(len(content))
+	s.values["backup.uploadedSize"] = strconv.Itoa(len(s.sealed))
 	return nil
 }

@@ -6,15 +6,14 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/awsjson"
 )
 
 const maxBodyBytes = 1 << 20
@@ -58,6 +57,7 @@ func Operation(r *http.Request) string {
 
 // ServeHTTP serves one call.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Amzn-RequestId", rand.Text())
 	var in struct {
 		Name           string
 		Names          []string
@@ -76,7 +76,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			writeFault(w, "ParameterNotFound", "")
 			return
 		}
-		writeJSON(w, http.StatusOK, map[string]parameter{"Parameter": p})
+		awsjson.Write(w, awsjson.Version11, http.StatusOK, map[string]parameter{"Parameter": p})
 	case "GetParameters":
 		s.getParameters(w, in.Names, in.WithDecryption)
 	default:
@@ -129,7 +129,7 @@ func (s *Server) getParameters(w http.ResponseWriter, names []string, decrypt bo
 			out.InvalidParameters = append(out.InvalidParameters, name)
 		}
 	}
-	writeJSON(w, http.StatusOK, out)
+	awsjson.Write(w, awsjson.Version11, http.StatusOK, out)
 }
 
 // WriteError answers with an SSM error of this code, as the real service
@@ -149,20 +149,5 @@ func writeFault(w http.ResponseWriter, code, message string) {
 	case "ServiceUnavailable":
 		status = http.StatusServiceUnavailable
 	}
-	w.Header().Set("X-Amzn-ErrorType", code)
-	writeJSON(w, status, map[string]string{"__type": code, "message": message})
-}
-
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	text, err := json.Marshal(body)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
-	w.Header().Set("X-Amzn-RequestId", rand.Text())
-	w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(text)), 10))
-	w.WriteHeader(status)
-	_, _ = w.Write(text)
+	awsjson.WriteFault(w, awsjson.Version11, status, code, message)
 }

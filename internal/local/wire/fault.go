@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strconv"
@@ -40,6 +41,9 @@ type Fault struct {
 	// Count is how many calls fail then; 0 for all until the faults are
 	// cleared.
 	Count int `json:"count,omitempty"`
+	// Share is how many of these calls fail, at random: 0.02 for one in fifty; 0
+	// for all.
+	Share float64 `json:"share,omitempty"`
 }
 
 type fault struct {
@@ -52,6 +56,9 @@ func (f *fault) hits(service, operation string) bool {
 		return false
 	}
 	if f.Count > 0 && f.seen >= f.After+f.Count {
+		return false
+	}
+	if f.Share > 0 && rand.Float64() >= f.Share {
 		return false
 	}
 	f.seen++
@@ -68,8 +75,8 @@ func (x *Wire) Inject(f Fault) error {
 	if !slices.Contains([]Mode{ModeError, ModeTimeout, ModeLostAnswer, ModeTruncated}, f.Mode) {
 		return fmt.Errorf("mode %q is none of error, timeout, lost_answer, truncated", f.Mode)
 	}
-	if f.After < 0 || f.Count < 0 {
-		return fmt.Errorf("after and count are not negative")
+	if f.After < 0 || f.Count < 0 || f.Share < 0 || f.Share > 1 {
+		return fmt.Errorf("after and count are not negative, share is from 0 to 1")
 	}
 	x.faults = append(x.faults, &fault{Fault: f})
 	return nil

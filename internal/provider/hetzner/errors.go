@@ -1,14 +1,11 @@
 package hetzner
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/hetznercloud/hcloud-go/v2/hcloud"
 
@@ -26,9 +23,9 @@ func callError(op string, response *hcloud.Response, err error) error {
 	var api hcloud.Error
 	if !errors.As(err, &api) {
 		e.Kind, e.Message = bareKind(response, err)
-		return e
+	} else {
+		e.Kind, e.Message = kindOf(api)
 	}
-	e.Kind, e.Message = kindOf(api)
 	if e.Kind == dcm.KindRateLimited {
 		e.RetryAfter = retryAfter(response)
 	}
@@ -136,24 +133,6 @@ func detail(e hcloud.Error) string {
 		parts = append(parts, f.Name+": "+strings.Join(f.Messages, ", "))
 	}
 	return strings.Join(parts, "; ")
-}
-
-// retryAfter says when one more request will be let through. Hetzner's limit
-// comes back request by request, and RateLimit-Reset is when all of it is
-// back. The answer's own date is what the reset is compared with, so that it
-// does not matter how our clock is set.
-func retryAfter(response *hcloud.Response) time.Duration {
-	if response == nil || response.Response == nil {
-		return 0
-	}
-	limit := response.Meta.Ratelimit
-	date, err := http.ParseTime(response.Header.Get("Date"))
-	if err != nil || limit.Reset.IsZero() {
-		return 0
-	}
-	used := cmp.Or(max(0, limit.Limit-limit.Remaining), 1)
-	seconds := limit.Reset.Sub(date).Seconds() / float64(used)
-	return time.Duration(max(1, math.Ceil(seconds))) * time.Second
 }
 
 // incomplete is for an answer that says success and lacks what it must have.

@@ -5,9 +5,9 @@
 // a budget of time and of calls.
 //
 // Root passwords: Hetzner makes one for a server created without an SSH key,
-// answers it, and e-mails it to the project's owner. No key is passed, since
-// there is nobody whose key it could be; the password in the answer is dropped
-// here, and user-data must close password log-in (cloudinit does).
+// answers it, and e-mails it to the project's owner. An account may name a key,
+// and then there is none. The password in the answer is dropped here, and
+// user-data must close password log-in (cloudinit does).
 package hetzner
 
 import (
@@ -31,8 +31,10 @@ const callTimeout = 30 * time.Second
 type Options struct {
 	// Endpoint is the API's base URL; "" for the real one's.
 	Endpoint string
-	// HTTPClient is optional.
+	// HTTPClient is optional. Without it, calls go through Transport, or the
+	// default one, are bounded in time and follow no redirect.
 	HTTPClient *http.Client
+	Transport  http.RoundTripper
 	// Application and Version introduce us in the User-Agent.
 	Application string
 	Version     string
@@ -62,7 +64,7 @@ func New(o Options) *Provider {
 		p.endpoint = hcloud.Endpoint
 	}
 	if p.http == nil {
-		p.http = &http.Client{Timeout: callTimeout, CheckRedirect: refuseRedirect}
+		p.http = &http.Client{Transport: o.Transport, Timeout: callTimeout, CheckRedirect: refuseRedirect}
 	}
 	if p.currency == "" {
 		p.currency = "EUR"
@@ -87,7 +89,7 @@ func (p *Provider) client(op string, c dcm.Credential) (*hcloud.Client, error) {
 	return hcloud.NewClient(
 		hcloud.WithEndpoint(p.endpoint),
 		hcloud.WithToken(c.Token.Reveal()),
-		hcloud.WithHTTPClient(p.http),
+		hcloud.WithHTTPClient(p.observed(c.Observe)),
 		hcloud.WithApplication(p.application, p.version),
 		hcloud.WithRetryOpts(hcloud.RetryOpts{MaxRetries: 0}),
 	), nil

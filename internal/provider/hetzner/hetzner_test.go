@@ -195,6 +195,25 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+// What stands before the API may send a Retry-After of its own, in either form.
+func TestRetryAfterHeader(t *testing.T) {
+	t.Parallel()
+	for header, want := range map[string]time.Duration{
+		"7": 7 * time.Second, "99999": time.Hour, "-3": 0, "soon": 0, "": 0,
+		"Tue, 24 Nov 2026 06:01:30 GMT": 90 * time.Second,
+	} {
+		p := against(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Date", "Tue, 24 Nov 2026 06:00:00 GMT")
+			w.Header().Set("Retry-After", header)
+			w.WriteHeader(http.StatusTooManyRequests)
+		})
+		e, ok := errors.AsType[*dcm.ProviderError](p.DeleteVM(t.Context(), credential("full"), "42"))
+		if !ok || e.Kind != dcm.KindRateLimited || e.RetryAfter != want {
+			t.Errorf("Retry-After %q: %+v, want %v", header, e, want)
+		}
+	}
+}
+
 // A server that goes between two pages shifts another over the edge.
 func TestAListThatMoves(t *testing.T) {
 	t.Parallel()

@@ -28,6 +28,10 @@ func (p *Provider) CreateVM(ctx context.Context, c dcm.Credential, r dcm.ServerR
 	if err := checkRequest(op, r); err != nil {
 		return dcm.Server{}, err
 	}
+	keys, err := sshKeys(op, r.SSHKeyID)
+	if err != nil {
+		return dcm.Server{}, err
+	}
 	result, response, err := client.Server.Create(ctx, hcloud.ServerCreateOpts{
 		Name:       r.Name,
 		ServerType: &hcloud.ServerType{Name: r.ServerType},
@@ -35,6 +39,7 @@ func (p *Provider) CreateVM(ctx context.Context, c dcm.Credential, r dcm.ServerR
 		Image:      &hcloud.Image{Name: r.Image},
 		UserData:   r.UserData.Reveal(),
 		Labels:     r.Labels,
+		SSHKeys:    keys,
 	})
 	if err != nil {
 		return dcm.Server{}, createError(op, r, response, err)

@@ -81,6 +81,7 @@ func subject(s stack) providertest.Subject {
 		},
 		SoldOut:     func(o dcm.Offer) { s.api.SetStock(o.ServerType, o.Location, 0) },
 		Unaddressed: func() { s.api.SetPrivate(true) },
+		AddSSHKey:   func(name string) string { s.api.AddSSHKey("ours", 4711, name); return "4711" },
 		Settle:      func() { s.clock.advance(time.Minute) },
 		PageSize:    50, CheckCalls: 2,
 		Wire: s.wire, Service: "hetzner",

@@ -32,6 +32,8 @@ type Subject struct {
 	SoldOut func(dcm.Offer)
 	// Unaddressed gives the servers made from now on no address yet.
 	Unaddressed func()
+	// AddSSHKey gives Credential's project a key and returns its id.
+	AddSSHKey func(name string) string
 	// Settle lets the time pass that a deletion takes.
 	Settle func()
 
@@ -57,7 +59,7 @@ func Run(t *testing.T, newSubject func(t *testing.T) Subject) {
 	}{
 		{"create", testCreate}, {"adoption", testAdoption}, {"capacity", testCapacity}, {"invalid requests", testInvalid},
 		{"get", testGet}, {"delete", testDelete}, {"list", testList}, {"pages", testPages},
-		{"errors", testErrors}, {"credentials", testCredentials}, {"check", testCheck}, {"sizes", testSizes},
+		{"errors", testErrors}, {"limits", testLimits}, {"credentials", testCredentials}, {"check", testCheck}, {"SSH keys", testSSHKeys}, {"sizes", testSizes},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
@@ -19,6 +20,8 @@ func deleteChecks() []check {
 		{"exactly one version goes", deletesOneVersion},
 		{"the object of a bucket without versions goes", deletesUnversioned},
 		{"unfinished uploads of exactly one key are aborted", abortsUploadsOfKey},
+		{"unfinished uploads are listed with their age", listsUploads},
+		{"more unfinished uploads than a page are all listed", listsEveryUpload},
 	}
 }
 
@@ -162,4 +165,67 @@ func abortsUploadsOfKey(t *testing.T, e *env) {
 	}
 	other.uploadAll(t, kept, b)
 	other.complete(t, kept, b)
+}
+
+func (e *env) uploads(t *testing.T, prefix string) []dcm.StoredUpload {
+	t.Helper()
+	listed, err := e.storage.ListUploads(context.Background(), e.bucket, prefix)
+	if err != nil {
+		t.Fatalf("ListUploads %s: %v", prefix, err)
+	}
+	return listed
+}
+
+func listsUploads(t *testing.T, e *env) {
+	b := newBackup(t, 1000)
+	if listed := e.uploads(t, e.key); listed == nil || len(listed) != 0 {
+		t.Fatalf("listed %+v before there was any", listed)
+	}
+	e.store(t, b)
+	u := e.start(t, b)
+	e.uploadAll(t, u, b)
+	beside := *e
+	beside.key = e.key + ".other"
+	other := beside.start(t, b)
+	for prefix, want := range map[string][]dcm.UploadRef{e.key: {u, other}, beside.key: {other}, e.place() + "no": nil} {
+		listed := e.uploads(t, prefix)
+		if len(listed) != len(want) {
+			t.Errorf("under %s: %+v, want %+v", prefix, listed, want)
+		}
+		for _, w := range want {
+			at := slices.IndexFunc(listed, func(l dcm.StoredUpload) bool { return l.UploadID == w.UploadID })
+			if at < 0 || listed[at].Key != w.Key || e.Now.Now().Sub(listed[at].StartedAt).Abs() > time.Hour {
+				t.Errorf("%+v is not among %+v", w, listed)
+			}
+		}
+	}
+	all := e.uploads(t, "")
+	if !slices.ContainsFunc(all, func(l dcm.StoredUpload) bool { return l.UploadID == u.UploadID }) {
+		t.Errorf("%s is not among all that there are", u.UploadID)
+	}
+	if err := e.storage.AbortUpload(context.Background(), e.bucket, u); err != nil {
+		t.Fatal(err)
+	}
+	if listed := e.uploads(t, e.key); len(listed) != 1 || listed[0].UploadID != other.UploadID {
+		t.Errorf("after an abort: %+v", listed)
+	}
+}
+
+func listsEveryUpload(t *testing.T, e *env) {
+	const n = 1003
+	for i := range n {
+		one := *e
+		one.key = fmt.Sprintf("%s.%04d", e.key, i%501)
+		if _, err := e.storage.StartUpload(context.Background(), e.bucket, one.key, "bk-aaaaaaaaaa"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ids := map[string]bool{}
+	for _, l := range e.uploads(t, e.key) {
+		ids[l.UploadID] = true
+	}
+	if len(ids) != n {
+		t.Errorf("listed %d of %d", len(ids), n)
+	}
+	e.deleteAll(t, e.place())
 }

@@ -121,6 +121,7 @@ func isolation(t *testing.T, s *subject) {
 	never := theirs
 	never.ID, never.WorkspaceID = mustVMID(t), mustWorkspaceID(t)
 	spy := s.Tenant(other)
+	must(t, s.acme().NoteOrphan(t.Context(), orphan(s, dcm.OrphanServer, "1", time.Hour)))
 	before, workspaceBefore, profileBefore := s.vm(t, theirs), s.workspace(t, theirs), s.profile(t, acme)
 
 	calls := map[string]func(vm dcm.VM) error{
@@ -227,6 +228,9 @@ func (s *subject) hasNothing(t *testing.T, tenant dcm.TenantID) {
 	workspaces, err := spy.Workspaces(t.Context(), dcm.WorkspaceQuery{})
 	must(t, err)
 	wantEqual(t, len(vms.Items)+len(workspaces.Items)+len(s.allEvents(t, tenant, 0)), 0)
+	orphans, err := spy.Orphans(t.Context(), dcm.OrphanQuery{})
+	must(t, err)
+	wantEqual(t, orphans, dcm.OrphanPage{Items: []dcm.Orphan{}})
 	used, err := spy.Usage(t.Context(), "2026-11")
 	must(t, err)
 	wantEqual(t, used, dcm.MonthlyUsage{Month: "2026-11"})

@@ -93,7 +93,7 @@ func (s *subject) end(t *testing.T, vm dcm.VM) {
 func (s *subject) finishOf(vm dcm.VM, used ...dcm.Usage) dcm.Finish {
 	return dcm.Finish{
 		VM: vm.ID, Workspace: vm.WorkspaceID, At: s.clock.Now(),
-		Provider: vm.Provider, AccountID: vm.AccountID, Reserved: vm.Reserved, Usage: used,
+		Provider: vm.Provider, AccountID: vm.AccountID, Reserved: vm.Reserved, Receipt: dcm.Receipt{Usage: used},
 	}
 }
 

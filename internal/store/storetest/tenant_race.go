@@ -59,7 +59,7 @@ func raceAtMonthsEnd(t *testing.T, s *subject) {
 		f.At = midnight.Add(-time.Second)
 		if i%2 == 1 {
 			f.At = midnight.Add(time.Second)
-			f.Usage = append(f.Usage, dcm.Usage{Month: "2026-12", Cost: 1})
+			f.Receipt.Usage = append(f.Receipt.Usage, dcm.Usage{Month: "2026-12", Cost: 1})
 		}
 		return s.acme().FinishVM(t.Context(), f)
 	})

@@ -56,17 +56,17 @@ func usage(t *testing.T, s *subject) {
 // until it is gone, in every month that it stays.
 func storedUsage(t *testing.T, s *subject) {
 	// What a reader would add up: bytes times seconds, split where months end.
-	want := map[dcm.Month]int64{}
+	want := map[dcm.Month]dcm.ByteSeconds{}
 	since, bytes := s.clock.Now().Truncate(time.Second), int64(0)
 	check := func() {
 		t.Helper()
 		until := s.clock.Now().Truncate(time.Second)
 		for _, u := range dcm.SplitStorage(bytes, since, until) {
-			want[u.Month] += u.ByteSeconds
+			want[u.Month] = want[u.Month].Plus(u.ByteSeconds)
 		}
 		since = until
-		for _, m := range []dcm.Month{"2026-10", "2026-11", "2026-12", "2027-01", "2027-02", "2027-03"} {
-			wantEqual(t, s.usage(t, m).StorageByteSeconds, want[m])
+		for _, m := range []dcm.Month{"2026-10", "2026-11", "2026-12", "2027-01", "2027-02", "2027-03", "2027-04"} {
+			wantEqual(t, s.usage(t, m).Storage, want[m])
 		}
 	}
 	pass := func(d time.Duration) {
@@ -105,6 +105,12 @@ func storedUsage(t *testing.T, s *subject) {
 	must(t, s.acme().DropWorkspace(t.Context(), first.WorkspaceID, s.clock.Now()))
 	bytes -= 80
 	check()
-	pass(30 * 24 * time.Hour)
+	pass(3 * 24 * time.Hour)
+	// A petabyte for a month is more than 64 bits hold.
+	const petabyte = 1_000_000_000_000_000
+	save(second, 3, petabyte, petabyte-7)
+	pass(40 * 24 * time.Hour)
+	save(second, 4, 7, 7-petabyte)
+	pass(time.Hour)
 	wantEqual(t, s.profile(t, acme).StorageBytes, 7)
 }

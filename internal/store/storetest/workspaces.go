@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -65,6 +66,7 @@ func foreignCursors(t *testing.T, s *subject) {
 	s.fill(t, other, 2)
 	for n := range 2 {
 		must(t, s.acme().AddEvent(t.Context(), event(t, s.clock.Now().Add(time.Duration(n)))))
+		must(t, s.acme().NoteOrphan(t.Context(), orphan(s, dcm.OrphanServer, fmt.Sprint(n), time.Hour)))
 	}
 	vms, err := s.acme().VMs(t.Context(), dcm.VMQuery{Limit: 1})
 	must(t, err)
@@ -72,7 +74,11 @@ func foreignCursors(t *testing.T, s *subject) {
 	must(t, err)
 	events, err := s.acme().Events(t.Context(), dcm.EventQuery{Limit: 1})
 	must(t, err)
-	cursors := map[string]string{"vms": vms.NextCursor, "workspaces": workspaces.NextCursor, "events": events.NextCursor, "none": "AAAA"}
+	orphans, err := s.acme().Orphans(t.Context(), dcm.OrphanQuery{Limit: 1})
+	must(t, err)
+	cursors := map[string]string{
+		"vms": vms.NextCursor, "workspaces": workspaces.NextCursor, "events": events.NextCursor, "orphans": orphans.NextCursor, "none": "AAAA",
+	}
 	lists := map[string]func(dcm.TenantStore, string) error{
 		"vms": func(ts dcm.TenantStore, cursor string) error {
 			_, err := ts.VMs(t.Context(), dcm.VMQuery{Cursor: cursor})
@@ -84,6 +90,10 @@ func foreignCursors(t *testing.T, s *subject) {
 		},
 		"events": func(ts dcm.TenantStore, cursor string) error {
 			_, err := ts.Events(t.Context(), dcm.EventQuery{Cursor: cursor})
+			return err
+		},
+		"orphans": func(ts dcm.TenantStore, cursor string) error {
+			_, err := ts.Orphans(t.Context(), dcm.OrphanQuery{Cursor: cursor})
 			return err
 		},
 	}

@@ -1,0 +1,162 @@
+package main
+
+const apiTests = "./internal/api"
+
+// mutants are the guards, each with the test that must notice when it is gone.
+func mutants() []mutant {
+	return []mutant{
+		{
+			"a VM is stopped only once", "internal/store/finish.go",
+			`stopping := equals(attrStatus, string(dcm.StatusStopping)).And(equals(attrWorkspaceID, string(f.Workspace)))`,
+			`stopping := equals(attrWorkspaceID, string(f.Workspace))`,
+			"./internal/store", "TestStore",
+		},
+		{
+			"a sweep reads before it acts", "internal/lifecycle/overdue.go",
+			// Without reading, all it knows is when the index said it was due.
+			"switch {\n\tcase dcm.ErrorCode(err) == dcm.CodeNotFound:\n\t\treturn nil, accounts, nil\n\tcase err != nil:\n\t\treturn nil, accounts, fmt.Errorf(\"read %s: %w\", due.VM, err)\n\tcase vm.DueAt.IsZero() || vm.DueAt.After(o.Clock.Now()):",
+			"if listed := due.DueAt.Add(-dcm.HeartbeatLostAfter); vm.LastSeenAt != nil {\n\t\tvm.LastSeenAt = &listed\n\t}\n\tswitch {\n\tcase dcm.ErrorCode(err) == dcm.CodeNotFound:\n\t\treturn nil, accounts, nil\n\tcase err != nil:\n\t\treturn nil, accounts, fmt.Errorf(\"read %s: %w\", due.VM, err)\n\tcase vm.DueAt.IsZero():",
+			apiTests, "TestAHeartbeatBeforeTheSweepReads$",
+		},
+		{
+			"a sweep stops only what nobody touched", "internal/lifecycle/overdue.go",
+			"From: []dcm.Status{vm.Status}, IfDueAt: &vm.DueAt,\n\t\tStatus: &status", "From: []dcm.Status{vm.Status},\n\t\tStatus: &status",
+			apiTests, "TestAHeartbeatBeforeTheSweepStops$",
+		},
+		{
+			"one run of a sweep at a time", "internal/store/lease.go",
+			"LessThanEqual(expression.Value(instantOf(now)))", "LessThanEqual(expression.Value(instantOf(now.Add(time.Hour))))",
+			"./internal/store", "TestStore",
+		},
+		{
+			"a lease is given back by who has it", "internal/store/lease.go",
+			"s.writeLease(ctx, name, equals(attrLeaseOwner, owner), e)", `s.writeLease(ctx, name, absent("nobody"), e)`,
+			"./internal/store", "TestStore",
+		},
+		{
+			"a panic in a sweep is an item's own", "internal/sweep/time.go",
+			"if p := recover(); p != nil {", "if p := any(nil); p != nil {",
+			apiTests, "TestAnItemThatPanicsInASweep$",
+		},
+		{
+			"a VM that hangs has a time of its own", "internal/sweep/vms.go",
+			"context.WithTimeout(ctx, vmTime)", "context.WithCancel(ctx)",
+			"./internal/sweep", "TestAVMThatHangsIsAlone$",
+		},
+		{
+			"a workspace that hangs has a share of the run", "internal/sweep/time.go",
+			"min(left, max(left/shareOfRun, leastShare))", "min(left, max(left, leastShare))",
+			"./internal/sweep", "TestAWorkspaceThatHangsIsAlone$",
+		},
+		{
+			"a misspelt dry run is no run", "internal/sweep/order.go",
+			`if name != "dryRun" {`, `if name == "" {`,
+			"./internal/sweep", "TestOrder$",
+		},
+		{
+			"a server is adopted only with our labels", "internal/lifecycle/order.go",
+			"case !p.intent.VM.OwnsServer(l.Installation, found.Labels):", "case false:",
+			apiTests, "TestANameThatIsTaken$",
+		},
+		{
+			"a server found by name is deleted only with our labels", "internal/lifecycle/release_steps.go",
+			"if found == nil || !vm.OwnsServer(r.Installation, found.Labels) {", "if found == nil {",
+			apiTests, "TestANameThatIsTaken$",
+		},
+		{
+			"a release waits for the launch to be over", "internal/lifecycle/release.go",
+			`if vm.ProviderID == "" && r.Clock.Now().Before(launchOver) {`, `if vm.ProviderID == "" && r.Clock.Now().Before(vm.CreatedAt) {`,
+			apiTests, "TestCreateAndDeleteAtOnce$",
+		},
+		{
+			"gone is what the provider, asked again, does not know", "internal/lifecycle/release_steps.go",
+			"if left != nil {", "if left != nil && false {",
+			apiTests, "TestAServerThatIsSaidToBeGone$",
+		},
+		{
+			"a backup that was complete counts, though nobody heard", "internal/lifecycle/settle.go",
+			"if u.Expected != nil {", "if false {",
+			apiTests, "TestAnUnheardBackupCounts$",
+		},
+		{
+			"a backup follows the newest generation", "internal/store/backup.go",
+			`held := equals(attrActiveVM, string(vm)).And(equals(attrGeneration, b.Generation-1))`, `held := equals(attrActiveVM, string(vm))`,
+			"./internal/store", "TestStore",
+		},
+		{
+			"a VM with an older state may not write", "internal/lifecycle/backup.go",
+			"if err := mayWrite(vm, ws, r.Generation); err != nil {", "if err := mayWrite(vm, ws, ws.Generation); err != nil {",
+			apiTests, "TestAStaleVMNeverOverwrites$",
+		},
+		{
+			"the quota is a condition", "internal/store/quota.go",
+			"And(name(attrActiveVMs).LessThan(name(attrMaxVMs))).\n", "And(name(attrActiveVMs).LessThan(value(1 << 30))).\n",
+			apiTests, "TestQuota$",
+		},
+		{
+			"no heartbeat moves a hard deadline", "internal/lifecycle/heartbeat.go",
+			"due := earliest(now.Add(dcm.HeartbeatLostAfter), hardDeadline(vm))\n\tif", "due := now.Add(dcm.HeartbeatLostAfter)\n\tif",
+			apiTests, "TestDeadlines$",
+		},
+		{
+			"an Idempotency-Key stands for one VM", "internal/store/create.go",
+			"free := absent(attrPK).Or(", "free := absent(\"nothing\").Or(",
+			apiTests, "TestMatrix/create$/dynamodb_TransactWriteItems_1/twice$",
+		},
+		{
+			"usage is in the transaction that ends the VM", "internal/store/finish.go",
+			"return append(writes, t.count(used)...)", "_ = t.transact(context.Background(), t.count(used)...)\n\treturn writes",
+			apiTests, "TestMatrix/cleanup$/dynamodb_TransactWriteItems_1/(refused|twice|lost_answer)$",
+		},
+		{
+			"an uncertain create is waited for", "internal/lifecycle/launch.go",
+			"due, certain := now, certainly(failure)", "due, certain := now, true",
+			apiTests, "TestALostCreateIsWaitedFor$",
+		},
+		{
+			"a launch that was abandoned is given to nobody", "internal/lifecycle/launch.go",
+			`if vm.StopReason == dcm.StopCreateFailed && vm.ProviderID == "" && vm.Error != nil {`, `if false {`,
+			apiTests, "TestMatrix/create$/hetzner_CreateServer_1/dies_after$",
+		},
+		{
+			"cleanup names the newest generation", "internal/lifecycle/cleanup.go",
+			"case r.Generation != vm.Generation:", "case false:",
+			apiTests, "TestWorkIsSavedAndCarriedOn$",
+		},
+		{
+			"a bootstrap token works for one key", "internal/store/bind.go",
+			"And(absent(attrBoundKey).Or(equals(attrBoundKey, publicKey)))", "And(exists())",
+			apiTests, "TestBootstrapTokenWorksForOneKey$",
+		},
+		{
+			"an orphan's record is read again before it is deleted", "internal/lifecycle/orphan.go",
+			"return judged, judged.Why != \"\", nil", "return judged, true, nil",
+			apiTests, "TestOrphan",
+		},
+		{
+			"nothing is done on a partial list", "internal/provider/hetzner/list.go",
+			"if err != nil {\n\t\t\treturn nil, callError(op, response, err)\n\t\t}", "if err != nil {\n\t\t\treturn all, nil\n\t\t}",
+			apiTests, "TestPartialListDeletesNothing$",
+		},
+		{
+			"only what carries this very installation's label is ours", "internal/dcm/vm.go",
+			"labels[LabelInstallation] == installation &&", "installation != \"\" &&",
+			apiTests, "TestANameThatIsTaken$",
+		},
+		{
+			"a launch asks first what is left of the provider's limit", "internal/lifecycle/plan.go",
+			"if err := l.maySpend(p.credential); err != nil {", "if err := l.maySpend(p.credential); err != nil && false {",
+			apiTests, "TestARefusedLaunchIsMadeLater$",
+		},
+		{
+			"an end takes more requests than a launch", "internal/dcm/rate.go",
+			"b.Interval * 4 / 3 }", "b.Interval * 2 }",
+			apiTests, "TestALastingStormStarvesNobody$",
+		},
+		{
+			"sweeps leave launches their share", "internal/dcm/rate.go",
+			"return b.Limit * 3 / 10", "return 0",
+			apiTests, "TestSweepsLeaveLaunchesTheirShare$",
+		},
+	}
+}

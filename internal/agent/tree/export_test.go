@@ -1,0 +1,4 @@
+package tree
+
+// TakeAt is Take by a clock that says now.
+var TakeAt = takeAt

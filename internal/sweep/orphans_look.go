@@ -1,0 +1,331 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+const (
+	// tenantsAtOnce is how many tenants are looked through side by side.
+	tenantsAtOnce = 16
+	// tenantTime is how long a look at one tenant may take.
+	tenantTime = 2 * time.Minute
+)
+
+// look looks through the platform's accounts, and those of the tenants that are
+// due. It leaves a third of the run's time for what is found.
+func (r *orphanRun) look(ctx context.Context) error {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/3))
+		defer cancel()
+	}
+	platform := lookedAt{}
+	r.holder(ctx, holder{}, &platform)
+	r.looked = append(r.looked, platform)
+	until := r.Clock.Now()
+	// Each run begins with another shard, so that none is always the one that
+	// there is no time for; one that can't be listed is alone.
+	var failed error
+	first := int(until.Unix() / int64(orphansInterval/time.Second))
+	for n := range dcm.DueShards {
+		shard := (first + n) % dcm.DueShards
+		if err := r.shard(ctx, shard, until); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("sweep shard %d of the tenants' accounts: %w", shard, err))
+		}
+	}
+	return failed
+}
+
+// shard reads pages until one brings nothing that this run has not seen. A dry
+// run settles nothing, so that only its first page is new: it is a longer one.
+func (r *orphanRun) shard(ctx context.Context, shard int, until time.Time) error {
+	size := pageSize
+	if r.dry {
+		size = maxPage
+	}
+	seen := map[dcm.TenantID]bool{}
+	for {
+		due, err := r.Store.DueReconciles(ctx, shard, until, size)
+		if err != nil {
+			return err
+		}
+		fresh := due[:0:0]
+		for _, d := range due {
+			if !seen[d.Tenant] {
+				seen[d.Tenant] = true
+				fresh = append(fresh, d)
+			}
+		}
+		if len(fresh) > 0 {
+			// Noted before there may be no time: what no run reaches is late.
+			r.oldest = max(r.oldest, age(until, fresh[0].DueAt))
+		}
+		if len(fresh) == 0 || !timeLeft(ctx, spareTime) {
+			return nil
+		}
+		r.tenants(ctx, fresh)
+		if len(due) < size {
+			return nil
+		}
+	}
+}
+
+// tenants looks through some tenants' accounts side by side. What there is no
+// time for stays due.
+func (r *orphanRun) tenants(ctx context.Context, due []dcm.DueTenant) {
+	var all sync.WaitGroup
+	free := make(chan struct{}, tenantsAtOnce)
+	for _, d := range due {
+		free <- struct{}{}
+		if !timeLeft(ctx, spareTime) {
+			break
+		}
+		all.Go(func() {
+			defer func() { <-free }()
+			l := r.tenant(ctx, d)
+			if len(l.found) == 0 && !r.dry {
+				r.settleOne(ctx, l)
+				return
+			}
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.looked = append(r.looked, l)
+		})
+	}
+	all.Wait()
+}
+
+func (r *orphanRun) tenant(ctx context.Context, d dcm.DueTenant) lookedAt {
+	l := lookedAt{tenant: d.Tenant, due: d.DueAt}
+	ctx, cancel := context.WithTimeout(ctx, tenantTime)
+	defer cancel()
+	var accounts dcm.TenantAccounts
+	err := guard(func() (err error) {
+		accounts, err = r.Store.Tenant(d.Tenant).Accounts(ctx)
+		return err
+	})
+	if err != nil {
+		r.looksFailed(ctx, d.Tenant, "", err)
+		return l
+	}
+	l.without = len(accounts.Providers)+len(accounts.Tenant.DNSAccounts)+len(accounts.Tenant.StorageAccounts) == 0
+	if !l.without {
+		r.holder(ctx, holder{tenant: d.Tenant, accounts: accounts}, &l)
+	}
+	return l
+}
+
+// holder lists all that the holder's accounts hold, and only then reads records.
+func (r *orphanRun) holder(ctx context.Context, h holder, l *lookedAt) {
+	var listings []listing
+	served := map[string]map[owner]int{}
+	for _, p := range r.places(h) {
+		got, err := r.list(ctx, h, p)
+		if err != nil {
+			continue
+		}
+		listings = append(listings, got)
+		if p.provider != "" {
+			served[p.provider] = got.servers
+		}
+	}
+	err := guard(func() error {
+		live, err := r.live(ctx, h, served)
+		if err != nil {
+			return err
+		}
+		if err := r.judge(ctx, listings, live, l); err != nil {
+			return err
+		}
+		return r.missing(ctx, h, live, served, l)
+	})
+	if err != nil {
+		// What was found already is judged again before it is deleted.
+		r.looksFailed(ctx, h.tenant, "", err)
+	}
+}
+
+// list lists one account alone, and notes how it went.
+func (r *orphanRun) list(ctx context.Context, h holder, p place) (got listing, err error) {
+	err = guard(func() (err error) {
+		got, err = p.list(ctx)
+		return err
+	})
+	if a, ok := h.accounts.Providers[p.provider]; ok && !r.dry {
+		if err := guard(func() error { return r.Handler.NoteAccount(context.WithoutCancel(ctx), h.tenant, a, err) }); err != nil {
+			r.Log.ErrorContext(ctx, "a look at an account could not be noted", "tenant", h.tenant, "account", p.account, "error", err)
+		}
+	}
+	if err != nil {
+		r.looksFailed(ctx, h.tenant, p.service+" "+string(p.account), err)
+		return listing{}, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.Due++
+	r.report.Done++
+	r.report.Unclear += got.unclear
+	return got, nil
+}
+
+func (r *orphanRun) looksFailed(ctx context.Context, t dcm.TenantID, account string, err error) {
+	r.Log.ErrorContext(ctx, "sweep item failed", "tenant", t, "account", account, "error", err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.Due++
+	r.report.Failed++
+}
+
+// records are the live VMs, some with their record.
+type records map[owner]*dcm.VM
+
+// live lists the VMs that are not stopped: of the platform from the index alone,
+// of a tenant from its list, which is read only if there is something to compare.
+func (r *orphanRun) live(ctx context.Context, h holder, served map[string]map[owner]int) (records, error) {
+	live := records{}
+	if h.tenant == "" {
+		for shard := range dcm.DueShards {
+			vms, err := r.Store.LiveVMs(ctx, shard)
+			if err != nil {
+				return nil, fmt.Errorf("list the live VMs: %w", err)
+			}
+			for _, d := range vms {
+				live[owner{d.Tenant, d.VM}] = nil
+			}
+		}
+		return live, nil
+	}
+	left := h.accounts.Tenant.ActiveVMs
+	for cursor := ""; left > 0; {
+		page, err := r.Store.Tenant(h.tenant).VMs(ctx, dcm.VMQuery{Limit: pageSize, Cursor: cursor})
+		if err != nil {
+			return nil, fmt.Errorf("list the VMs: %w", err)
+		}
+		for _, vm := range page.Items {
+			if vm.Status.Active() {
+				live[owner{h.tenant, vm.ID}] = &vm
+				left--
+			}
+		}
+		if cursor = page.NextCursor; cursor == "" {
+			break
+		}
+	}
+	return live, nil
+}
+
+// judge asks for the record of everything that is not plainly a live VM's.
+func (r *orphanRun) judge(ctx context.Context, listings []listing, live records, l *lookedAt) error {
+	var failed error
+	for _, got := range listings {
+		for _, o := range got.found {
+			if plainlyOwned(o, live, got.servers) {
+				continue
+			}
+			judged, orphaned, err := r.Handler.Judge(ctx, o)
+			if err != nil {
+				failed = errors.Join(failed, err)
+				continue
+			}
+			if orphaned {
+				l.found = append(l.found, finding{orphan: &judged})
+			}
+		}
+	}
+	return failed
+}
+
+// plainlyOwned spares the reading of a record: a live VM's DNS records are its
+// own, and so is a server, if it is the only one and has the name that we give.
+func plainlyOwned(o dcm.Orphan, live records, servers map[owner]int) bool {
+	who := owner{o.Tenant, o.VM}
+	if _, ok := live[who]; !ok {
+		return false
+	}
+	switch o.Kind {
+	case dcm.OrphanDNSRecord:
+		return true
+	case dcm.OrphanServer:
+		return servers[who] == 1 && o.Name == o.VM.ServerName()
+	}
+	return false
+}
+
+// missing finds live VMs whose server none of the accounts lists that could be
+// listed. Their records are read, as many as one run may.
+func (r *orphanRun) missing(ctx context.Context, h holder, live records, served map[string]map[owner]int, l *lookedAt) error {
+	var absent []owner
+	for who := range live {
+		if !slices.ContainsFunc(sets(served), func(s map[owner]int) bool { return s[who] > 0 }) {
+			absent = append(absent, who)
+		}
+	}
+	slices.SortFunc(absent, func(a, b owner) int { return strings.Compare(string(a.vm), string(b.vm)) })
+	if len(served) == 0 {
+		return nil
+	}
+	for _, who := range turnOf(absent, r.Clock.Now()) {
+		vm := live[who]
+		if vm == nil {
+			peeked, err := r.Store.Tenant(who.tenant).PeekVM(ctx, who.vm)
+			if dcm.ErrorCode(err) == dcm.CodeNotFound {
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("read %s: %w", who.vm, err)
+			}
+			vm = &peeked
+		}
+		if served[vm.Provider] == nil {
+			continue
+		}
+		lost := dcm.Vanished{Tenant: who.tenant, VM: who.vm, Provider: vm.Provider, AccountID: h.accounts.Providers[vm.Provider].ID}
+		if !lost.MayBe(*vm) {
+			continue
+		}
+		gone, err := r.Handler.Vanished(ctx, lost)
+		if err != nil {
+			return err
+		}
+		if gone {
+			l.found = append(l.found, finding{lost: &lost})
+		}
+	}
+	return nil
+}
+
+func sets(served map[string]map[owner]int) []map[owner]int {
+	var all []map[owner]int
+	for _, s := range served {
+		all = append(all, s)
+	}
+	return all
+}
+
+// settle gives every tenant its next time. One with orphans left stays due.
+func (r *orphanRun) settle(ctx context.Context) {
+	for _, l := range r.looked {
+		if l.tenant != "" && !l.unfinished {
+			r.settleOne(ctx, l)
+		}
+	}
+}
+
+func (r *orphanRun) settleOne(ctx context.Context, l lookedAt) {
+	next := dcm.ReconcileAfter(l.tenant, r.Clock.Now())
+	if l.without {
+		next = time.Time{}
+	}
+	err := r.Store.Tenant(l.tenant).SettleReconcile(context.WithoutCancel(ctx), l.due, next)
+	if err != nil && !errors.Is(err, dcm.ErrLostRace) {
+		r.Log.ErrorContext(ctx, "a tenant's accounts could not be put off", "tenant", l.tenant, "error", err)
+	}
+}

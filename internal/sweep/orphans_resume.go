@@ -1,0 +1,75 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+)
+
+// resume carries on with what earlier runs have noted and not brought to its
+// end. It comes first: what is gone is not in any list, and only its note tells
+// of it. It counts towards nothing: the run that noted it has counted it.
+func (r *orphanRun) resume(ctx context.Context) {
+	if deadline, ok := ctx.Deadline(); ok {
+		// Those that hang leave two thirds of the run to what is new.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/3)
+		defer cancel()
+	}
+	until := r.Clock.Now()
+	for shard := range dcm.DueShards {
+		due, err := r.Store.DueOrphans(ctx, shard, until, pageSize)
+		if err != nil {
+			r.Log.ErrorContext(ctx, "what earlier runs have noted can't be listed", "shard", shard, "error", err)
+			continue
+		}
+		for _, d := range due {
+			if !timeLeft(ctx, spareTime) {
+				return
+			}
+			r.resumeOne(ctx, d)
+		}
+	}
+}
+
+func (r *orphanRun) resumeOne(ctx context.Context, d dcm.DueOrphan) {
+	store := r.Store.Tenant(d.Tenant)
+	var next time.Time
+	work, cancel := context.WithTimeout(ctx, deletionTime)
+	defer cancel()
+	err := guard(func() error {
+		ctx := work
+		noted, err := store.Orphan(ctx, d.Ref)
+		if err != nil {
+			return fmt.Errorf("read what was noted: %w", err)
+		}
+		if noted.ConfirmedAt != nil {
+			return nil
+		}
+		if r.Clock.Now().Sub(noted.FoundAt) < dcm.EventTTL {
+			next = r.Clock.Now().Add(dcm.ReconcileInterval)
+		}
+		removed, err := r.Handler.Resume(ctx, noted)
+		if removed && err == nil {
+			r.report.Removed++
+			next = time.Time{}
+			return nil
+		}
+		if err == nil {
+			// It is not ours any more, or has an owner: nothing is left to do.
+			return store.PutOffOrphan(ctx, d.Ref, time.Time{})
+		}
+		return err
+	})
+	if err == nil || dcm.ErrorCode(err) == dcm.CodeNotFound || errors.Is(err, dcm.ErrLostRace) {
+		return
+	}
+	r.Log.ErrorContext(ctx, "an orphan is not removed yet", "tenant", d.Tenant, "ref", d.Ref, "error", err)
+	err = guard(func() error { return store.PutOffOrphan(context.WithoutCancel(ctx), d.Ref, next) })
+	if err != nil {
+		r.Log.ErrorContext(ctx, "an orphan could not be put off", "tenant", d.Tenant, "ref", d.Ref, "error", err)
+	}
+}
