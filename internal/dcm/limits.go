@@ -98,7 +98,7 @@ const (
 	// MaxProblemBytes bounds a Problem's message as a record keeps it; the
 	// store cuts a longer one. It keeps a VM's record under 4 KB, the size at
 	// which a heartbeat's read costs more.
-	MaxProblemBytes = 512
+	MaxProblemBytes = 472
 	// DueShards is how many partitions each kind of due item spreads over.
 	DueShards = 4
 )

@@ -12,15 +12,16 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/apigateway"
 )
 
-// listeners are the stack's HTTP servers, all on loopback.
+// listeners are the stack's HTTP servers, all on one address.
 type listeners struct {
+	address string
 	logger  *slog.Logger
 	servers []*http.Server
 }
 
 // serve starts a server on a port, 0 for any, and returns its port.
 func (l *listeners) serve(name string, port int, h http.Handler) (int, error) {
-	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	listener, err := net.Listen("tcp", net.JoinHostPort(l.address, strconv.Itoa(port)))
 	if err != nil {
 		return 0, fmt.Errorf("listen for %s: %w", name, err)
 	}
@@ -44,4 +45,6 @@ func (l *listeners) close() {
 	}
 }
 
-func loopback(port int) string { return "http://127.0.0.1:" + strconv.Itoa(port) }
+func baseURL(address string, port int) string {
+	return "http://" + net.JoinHostPort(address, strconv.Itoa(port))
+}
