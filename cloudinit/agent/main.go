@@ -38,7 +38,7 @@ func main() {
 		return
 	}
 	if o.Root == "" {
-		o.ComesBack = agent.MachineComesBack
+		o.ComesBack, o.PowerOff = agent.MachineComesBack, agent.PowerOffMachine
 	}
 	o.LocalClockFile = os.Getenv(agent.LocalClockVariable)
 	o.Logger = slog.New(slog.NewJSONHandler(os.Stderr, nil))
