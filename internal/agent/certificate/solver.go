@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// publishAttempts is how often a value is brought to the control plane.
-	publishAttempts = 4
+	// askAttempts is how often the control plane is asked for the same.
+	askAttempts = 4
 	// visibleTimeout is how long we wait for a value to show. Afterwards the
 	// authority has the last word.
 	visibleTimeout = time.Minute
@@ -26,10 +26,7 @@ type solver struct{ *Keeper }
 
 // Present publishes the answer.
 func (s solver) Present(ctx context.Context, c acme.Challenge) error {
-	p := retry.Policy{
-		Base: s.patience(time.Second), Max: s.patience(10 * time.Second), Attempts: publishAttempts, Transient: control.Transient,
-	}
-	err := p.Do(ctx, func(ctx context.Context) error {
+	err := s.asking().Do(ctx, func(ctx context.Context) error {
 		_, err := s.options.Control.DNSChallenge(ctx, dcm.DNSChallenge{Value: c.DNS01KeyAuthorization()})
 		return err
 	})
@@ -37,6 +34,12 @@ func (s solver) Present(ctx context.Context, c acme.Challenge) error {
 		return fmt.Errorf("publish the challenge: %w", err)
 	}
 	return nil
+}
+
+func (k *Keeper) asking() retry.Policy {
+	return retry.Policy{
+		Base: k.patience(time.Second), Max: k.patience(10 * time.Second), Attempts: askAttempts, Transient: control.Transient,
+	}
 }
 
 // Wait waits until the answer can be read: an authority that looks too early
