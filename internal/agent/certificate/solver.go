@@ -19,6 +19,8 @@ const (
 	// authority has the last word.
 	visibleTimeout = time.Minute
 	visiblePause   = 2 * time.Second
+	// blindTimeout is how long we wait where nobody can be asked.
+	blindTimeout = 10 * time.Second
 )
 
 // solver answers challenges by DNS.
@@ -45,11 +47,15 @@ func (k *Keeper) asking() retry.Policy {
 // Wait waits until the answer can be read: an authority that looks too early
 // remembers, as its resolver does, that there is none.
 func (s solver) Wait(ctx context.Context, c acme.Challenge) error {
-	visible := s.options.Visible
+	visible, timeout := s.options.Visible, visibleTimeout
 	if visible == nil {
-		visible = (&nameservers{}).publish
+		servers := serversOf(ctx, c.DNS01TXTRecordName())
+		visible = servers.publish
+		if len(servers) == 0 {
+			timeout = s.patience(blindTimeout)
+		}
 	}
-	patience, cancel := context.WithTimeout(ctx, visibleTimeout)
+	patience, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	for !visible(patience, c.DNS01TXTRecordName(), c.DNS01KeyAuthorization()) {
 		if dcm.Sleep(patience, s.patience(visiblePause)) != nil {
