@@ -76,7 +76,7 @@ func (k *Keeper) client(directory string) *acmez.Client {
 			PollTimeout: pollTimeout, PollInterval: k.patience(time.Second),
 			Logger: slog.New(slog.DiscardHandler), // its errors say all
 		},
-		ChallengeSolvers: map[string]acmez.Solver{acme.ChallengeTypeDNS01: solver{k}},
+		ChallengeSolvers: map[string]acmez.Solver{acme.ChallengeTypeDNS01: &solver{Keeper: k}},
 	}
 }
 

@@ -19,15 +19,22 @@ const (
 	// authority has the last word.
 	visibleTimeout = time.Minute
 	visiblePause   = 2 * time.Second
-	// blindTimeout is how long we wait where nobody can be asked.
+	// blindTimeout is how long an answer is left to spread where nobody can be
+	// asked whether it has.
 	blindTimeout = 10 * time.Second
 )
 
-// solver answers challenges by DNS.
-type solver struct{ *Keeper }
+// solver answers one order's challenges by DNS: all are presented, and then each
+// is waited for.
+type solver struct {
+	*Keeper
+	presented time.Time // the last of them
+	servers   nameservers
+	searched  bool
+}
 
 // Present publishes the answer.
-func (s solver) Present(ctx context.Context, c acme.Challenge) error {
+func (s *solver) Present(ctx context.Context, c acme.Challenge) error {
 	err := s.asking().Do(ctx, func(ctx context.Context) error {
 		_, err := s.options.Control.DNSChallenge(ctx, dcm.DNSChallenge{Value: c.DNS01KeyAuthorization()})
 		return err
@@ -35,6 +42,7 @@ func (s solver) Present(ctx context.Context, c acme.Challenge) error {
 	if err != nil {
 		return fmt.Errorf("publish the challenge: %w", err)
 	}
+	s.presented = time.Now()
 	return nil
 }
 
@@ -46,13 +54,15 @@ func (k *Keeper) asking() retry.Policy {
 
 // Wait waits until the answer can be read: an authority that looks too early
 // remembers, as its resolver does, that there is none.
-func (s solver) Wait(ctx context.Context, c acme.Challenge) error {
+func (s *solver) Wait(ctx context.Context, c acme.Challenge) error {
 	visible, timeout := s.options.Visible, visibleTimeout
 	if visible == nil {
-		servers := serversOf(ctx, c.DNS01TXTRecordName())
-		visible = servers.publish
-		if len(servers) == 0 {
-			timeout = s.patience(blindTimeout)
+		if !s.searched {
+			s.servers, s.searched = serversOf(ctx, c.DNS01TXTRecordName()), true
+		}
+		visible = s.servers.publish
+		if len(s.servers) == 0 {
+			timeout = s.patience(blindTimeout) - time.Since(s.presented)
 		}
 	}
 	patience, cancel := context.WithTimeout(ctx, timeout)
@@ -67,4 +77,4 @@ func (s solver) Wait(ctx context.Context, c acme.Challenge) error {
 
 // CleanUp does nothing: two answers lie at one name, and are withdrawn together
 // when the order is over.
-func (s solver) CleanUp(context.Context, acme.Challenge) error { return nil }
+func (s *solver) CleanUp(context.Context, acme.Challenge) error { return nil }
