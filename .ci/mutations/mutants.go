@@ -105,7 +105,7 @@ func mutants() []mutant {
 		},
 		{
 			"a batch that names a record that is gone withdraws the others", "internal/dns/cloudflare/withdraw.go",
-			"if !refused {", "if true {",
+			"if !refused {", "if !refused || err != nil {",
 			"./internal/dns/cloudflare", "TestConformance$",
 		},
 		{
