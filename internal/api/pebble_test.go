@@ -31,12 +31,21 @@ func TestPebble(t *testing.T) {
 		"ACME_DIRECTORIES": p.AtItsLimit + "," + p.Directory, "ACME_CUSTOMERS": p.Customers().Reveal(),
 	})
 	p.zone.Store(w.Stack)
-	user := w.user("acme")
+	w.bringAlong()
+	own, shared := w.user("acme"), w.user("other")
+	own.call("POST", "/tenant/dns", w.dnsBody()).expect(t, 201)
+	for name, user := range map[string]caller{"{vm}.vm.{own domain}": own, "{vm}.{tenant}.vm.{base domain}": shared} {
+		t.Run(name, func(t *testing.T) { p.certifies(t, w, user) })
+	}
+	w.nothingLeft()
+}
+
+// certifies has a VM certified, and again when that is due, and ends it.
+func (p *pebbled) certifies(t *testing.T, w *world, user caller) {
 	m, vm := w.running(user)
 	if want := []string{p.AtItsLimit, p.Directory}; !slices.Equal(m.boot.ACMEDirectories, want) {
 		t.Fatalf("directories %v", m.boot.ACMEDirectories)
 	}
-
 	clock := &leap{}
 	keeper := certificate.New(certificate.Options{
 		Hostname: m.boot.Hostname, Directories: m.boot.ACMEDirectories, Dir: t.TempDir(),
@@ -55,7 +64,7 @@ func TestPebble(t *testing.T) {
 			c, _ = keeper.Get(nil)
 			return c != nil && (old == nil || !c.Leaf.Equal(old.Leaf))
 		})
-		p.vouchesFor(c, m.boot.Hostname)
+		p.vouchesFor(t, c, vm.Hostname)
 		return c
 	}
 	first := certified(nil)
@@ -68,7 +77,6 @@ func TestPebble(t *testing.T) {
 	}
 	user.call("DELETE", "/vms/"+string(vm.ID)+"?force=true", nil).expect(t, 202)
 	w.eventually("its end", func() bool { w.sweep(); return user.get(vm.ID).Status == dcm.StatusStopped })
-	w.nothingLeft()
 }
 
 // leap is a clock that can be put forward.
@@ -92,7 +100,6 @@ func (l *leap) leap(d time.Duration) {
 // pebbled is a Pebble before a zone that comes later.
 type pebbled struct {
 	*pebble.Server
-	t    *testing.T
 	zone atomic.Pointer[local.Stack]
 }
 
@@ -102,7 +109,7 @@ func mustStartPebble(t *testing.T) *pebbled {
 	if binary == "" {
 		t.Skip("DCM_PEBBLE is not set: make acme")
 	}
-	p := &pebbled{t: t}
+	p := &pebbled{}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	server, err := pebble.Start(ctx, pebble.Options{Binary: binary, Dir: t.TempDir(), Texts: func(name string) []string {
@@ -128,23 +135,23 @@ func mustStartPebble(t *testing.T) *pebbled {
 
 // vouchesFor checks that the certificate is Pebble's word for all of the VM's
 // names.
-func (p *pebbled) vouchesFor(c *tls.Certificate, hostname string) {
-	p.t.Helper()
-	roots, err := p.Roots(p.t.Context())
+func (p *pebbled) vouchesFor(t *testing.T, c *tls.Certificate, hostname string) {
+	t.Helper()
+	roots, err := p.Roots(t.Context())
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	between := x509.NewCertPool()
 	for _, der := range c.Certificate[1:] {
 		issuer, err := x509.ParseCertificate(der)
 		if err != nil {
-			p.t.Fatal(err)
+			t.Fatal(err)
 		}
 		between.AddCert(issuer)
 	}
 	for _, name := range []string{hostname, "ui." + hostname, "3000." + hostname} {
 		if _, err := c.Leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: roots, Intermediates: between}); err != nil {
-			p.t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -6,6 +6,7 @@ package pebble
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -37,6 +38,8 @@ const validitySeconds = 7 * 24 * 60 * 60
 type Options struct {
 	// Binary is Pebble's program, Dir a directory for its files.
 	Binary, Dir string
+	// Address is where the directories are, an IP address; "" for loopback.
+	Address string
 	// Texts answers DNS questions for TXT.
 	Texts nameserver.Lookup
 }
@@ -69,7 +72,8 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 }
 
 func (s *Server) start(ctx context.Context, o Options) (err error) {
-	own, err := newIdentity(o.Dir, s.TrustFile)
+	address := cmp.Or(o.Address, "127.0.0.1")
+	own, err := newIdentity(o.Dir, s.TrustFile, net.ParseIP(address))
 	if err != nil {
 		return err
 	}
@@ -78,14 +82,14 @@ func (s *Server) start(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	s.DNS = s.names.Addr()
-	if err := s.refuse(own); err != nil {
+	if err := s.refuse(address, own); err != nil {
 		return err
 	}
-	listens, err := free()
+	listens, err := free(address)
 	if err != nil {
 		return err
 	}
-	if s.management, err = free(); err != nil {
+	if s.management, err = free(address); err != nil {
 		return err
 	}
 	s.Directory = "https://" + listens + "/dir"
@@ -111,8 +115,8 @@ func (s *Server) start(ctx context.Context, o Options) (err error) {
 }
 
 // refuse serves the directory that is at its limit.
-func (s *Server) refuse(own *identity) error {
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{own.certificate}})
+func (s *Server) refuse(address string, own *identity) error {
+	l, err := tls.Listen("tcp", net.JoinHostPort(address, "0"), &tls.Config{Certificates: []tls.Certificate{own.certificate}})
 	if err != nil {
 		return err
 	}
@@ -195,8 +199,8 @@ func (s *Server) Close() (err error) {
 	return err
 }
 
-func free() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func free(address string) (string, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
 	if err != nil {
 		return "", err
 	}
