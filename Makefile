@@ -103,6 +103,37 @@ e2e: web ## the main job in a browser (needs chromium)
 	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "make e2e: needs chromium" >&2; exit 1; }
 	DCM_TEST_BROWSER=$$(command -v chromium || command -v chromium-browser || command -v google-chrome) go test -count=1 -v -run Browser ./infra/local/...
 
+# A guest needs a network namespace of its own, and everything in it ends with
+# the test.
+ALONE := unshare --net --mount --pid --fork --kill-child --mount-proc
+
+.PHONY: e2e-guest
+e2e-guest: web ## the main job on real Linux guests in systemd-nspawn (needs root and a few Debian packages)
+	@[ "$$(id -u)" = 0 ] || { echo "make $@: needs root, to boot guests" >&2; exit 1; }
+	$(call need,mmdebstrap)
+	$(call need,systemd-nspawn,Debian: systemd-container)
+	$(call need,dnsmasq,Debian: dnsmasq-base)
+	$(call need,unshare,Debian: util-linux)
+	$(call need,nft,Debian: nftables)
+	$(call need,zstd)
+	@CGO_ENABLED=0 go build $(REPRODUCIBLE) -o $(DIST)/guest/dcm-agent ./cloudinit/agent
+	@disk=$$(infra/guest/rootfs.sh $(CACHE)) && \
+		DCM_GUEST_DISK=$$disk DCM_AGENT_BINARY=$(abspath $(DIST)/guest/dcm-agent) \
+		go test -exec '$(ALONE)' -count=1 -v -timeout 8m -skip TestMachine ./infra/guest
+
+.PHONY: e2e-vm
+e2e-vm: web ## the same in a machine of QEMU, with a kernel and Hetzner's own datasource (needs qemu-system-x86_64)
+	@[ "$$(id -u)" = 0 ] || { echo "make $@: needs root, to make the disk and its network" >&2; exit 1; }
+	$(call need,mmdebstrap)
+	$(call need,zstd)
+	$(call need,qemu-system-x86_64,Debian: qemu-system-x86)
+	$(call need,mke2fs,Debian: e2fsprogs)
+	$(call need,dnsmasq,Debian: dnsmasq-base)
+	@CGO_ENABLED=0 go build $(REPRODUCIBLE) -o $(DIST)/guest/dcm-agent ./cloudinit/agent
+	@image=$$(infra/guest/rootfs.sh $(CACHE) vm) && \
+		DCM_GUEST_IMAGE=$$image DCM_AGENT_BINARY=$(abspath $(DIST)/guest/dcm-agent) \
+		go test -exec '$(ALONE)' -count=1 -v -timeout 30m -run TestMachine ./infra/guest
+
 .PHONY: crash
 crash: web ## rotation, move and deletion killed at every call; create and delete in every order
 	DCM_CRASH_STRIDE=1 go test -count=1 -run 'TestAnyStepMayCrash|TestManyCrashes|TestCreateAndDeleteAtOnce' ./internal/api

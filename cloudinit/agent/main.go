@@ -2,11 +2,12 @@
 // control plane, makes the workspace, serves its terminal and ports, saves it,
 // and asks for its own end.
 //
-// SIGTERM and SIGINT ask for a stop: back up, clean up, exit. A second signal
-// ends the agent at once; the next start carries on where it was.
+// SIGTERM and SIGINT ask for a stop: back up, clean up, exit. If systemd is
+// about to reboot the machine or to restart the agent, it exits at once. A
+// second signal ends the agent at once; the next start carries on where it was.
 //
-// Exit codes: 0, the VM is over and the agent must not be started again; 1,
-// the agent failed and should be started again (Restart=on-failure).
+// Exit codes: 0, the VM is over, or the agent was told to leave, and must not
+// be started again; 1, the agent failed and should be (Restart=on-failure).
 package main
 
 import (
@@ -36,6 +37,9 @@ func main() {
 	if *version {
 		fmt.Println(o.Version)
 		return
+	}
+	if o.Root == "" {
+		o.ComesBack = agent.MachineComesBack
 	}
 	o.LocalClockFile = os.Getenv(agent.LocalClockVariable)
 	o.Logger = slog.New(slog.NewJSONHandler(os.Stderr, nil))

@@ -42,16 +42,23 @@ type agent struct {
 	processes *proc.Workspace
 	runtime   workspace.Runtime
 	usable    atomic.Bool // the runtime has started
-	readyAt   time.Time   // the first backup is due an interval later
+	tracer    *tracer
+	readyAt   time.Time // the first backup is due an interval later
 
-	// life ends when the control plane has let the VM go, or never knew it.
+	// life ends when the control plane has let the VM go, or never knew it, or
+	// when the agent is leaving.
 	life    context.Context
 	endLife context.CancelFunc
+	// leaving says that the agent ends, and will be started again: nothing is
+	// saved, and the VM goes on.
+	leaving atomic.Bool
 }
 
 // Run is the agent's life. When ctx ends, it saves the workspace and asks for
-// the VM's end. It returns nil when the VM is over: the agent must then not be
-// started again. After an error, and after being killed, it may and should be.
+// the VM's end, unless the machine comes back: then it just leaves. It returns
+// nil when the VM is over or the agent leaves: it must then not be started
+// again by who started it. After an error, and after being killed, it may and
+// should be.
 func Run(ctx context.Context, o Options) error {
 	a, err := open(o)
 	if err != nil {
@@ -62,7 +69,7 @@ func Run(ctx context.Context, o Options) error {
 		a.log.Info("this VM is over")
 		return nil
 	}
-	defer context.AfterFunc(ctx, func() { a.stop.ask(wish{Reason: dcm.StopUser}) })()
+	defer context.AfterFunc(ctx, a.endOrLeave)()
 	if err := a.bootstrap(); err != nil || a.answer() == nil {
 		return err
 	}
@@ -92,6 +99,7 @@ func open(o Options) (*agent, error) {
 	}
 	a.bearings = &bearings{clock: a.clock}
 	a.client.Heard = a.bearings.hear
+	a.tracer = newTracer(o.Root, s.get().Answer == nil)
 	a.saver = backup.Saver{Control: a.client, HTTP: backup.NewTransferClient(), Tuning: a.tuning()}
 	a.saver.Tuning.Trouble, a.saver.Tuning.Moved = a.status.trouble, a.status.moved
 	a.life, a.endLife = context.WithCancel(context.Background())
@@ -167,7 +175,21 @@ func (a *agent) live() error {
 		a.status.failAnyhow(err)
 		<-working.Done() // until the control plane has heard of it and says stop
 	}
+	if a.leaving.Load() {
+		a.log.Info("leaving; the machine comes back")
+		return nil
+	}
 	return a.finish(front)
+}
+
+// endOrLeave does what a signal to end asks for.
+func (a *agent) endOrLeave() {
+	if a.options.ComesBack != nil && a.options.ComesBack() {
+		a.leaving.Store(true)
+		a.endLife()
+		return
+	}
+	a.stop.ask(wish{Reason: dcm.StopUser})
 }
 
 // watchLifetime ends the VM when its time is over, by the control plane's clock,

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,13 +44,22 @@ func (a *agent) bootstrap() error {
 		}
 		a.log.Info("bootstrapped", "workspace", answer.WorkspaceID, "runtime", answer.Runtime, "restore", answer.Restore != nil)
 	}
-	if a.config.BootstrapToken == "" {
-		return nil
+	if a.config.BootstrapToken != "" {
+		if err := forgetToken(a.options.ConfigPath, a.config); err != nil {
+			return fmt.Errorf("forget the bootstrap token: %w", err)
+		}
 	}
-	if err := forgetToken(a.options.ConfigPath, a.config); err != nil {
-		return fmt.Errorf("forget the bootstrap token: %w", err)
-	}
+	a.tracer.done(&a.tracer.trace.Bootstrapping)
+	// At every start: cloud-init may have fetched user-data anew.
+	a.scrub()
 	return nil
+}
+
+// scrub takes what user-data said off the disk. What can't be is spent anyway.
+func (a *agent) scrub() {
+	if err := scrub(cmp.Or(a.options.Root, "/"), filepath.Dir(a.options.ConfigPath)); err != nil {
+		a.log.Warn("a copy of user-data is left", "error", err)
+	}
 }
 
 func (a *agent) askForEverything() (answer dcm.BootstrapAnswer, err error) {
@@ -123,12 +133,20 @@ func (a *agent) boot(ctx context.Context) error {
 		return err
 	}
 	// Recorded before anybody is told: from now on there may be work in it.
+	first := !a.store.get().Ready
 	if err := a.store.change(func(s *state) { s.Ready = true }); err != nil {
 		return err
 	}
+	a.scrub() // by now cloud-init has written its last
 	a.watchWork()
 	a.readyAt = a.clock.Now()
-	a.status.update(func(s *status) { s.state, s.phase = dcm.AgentRunning, dcm.PhaseReady })
+	a.tracer.done(&a.tracer.trace.Building)
+	a.status.update(func(s *status) {
+		s.state, s.phase = dcm.AgentRunning, dcm.PhaseReady
+		if first {
+			s.boot = &a.tracer.trace
+		}
+	})
 	a.log.Info("ready", "runtime", a.runtime.Name())
 	return nil
 }
@@ -160,8 +178,10 @@ func (a *agent) populate(ctx context.Context) error {
 	saved := ""
 	if known.Answer.Restore != nil {
 		saved, err = a.restore(ctx, *known.Answer.Restore)
+		a.tracer.done(&a.tracer.trace.Restoring)
 	} else {
 		err = a.clone(ctx, known.Answer)
+		a.tracer.done(&a.tracer.trace.Cloning)
 	}
 	if err != nil {
 		return err

@@ -12,8 +12,9 @@ import (
 )
 
 // finish ends the VM: everything in it stops, it is saved, and the control
-// plane is told that it may go. It returns when that is accepted, or when the
-// control plane does not know the VM any more.
+// plane is told that it may go. It returns when that is accepted, when the
+// control plane does not know the VM any more, or when the agent leaves: the
+// next start then goes on with it.
 func (a *agent) finish(f *front) error {
 	w := a.stop.get()
 	a.log.Info("ending", "reason", w.Reason, "discard", w.Discard)
@@ -31,6 +32,10 @@ func (a *agent) finish(f *front) error {
 	if a.life.Err() == nil {
 		a.saveWhatever()
 		a.cleanUp()
+	}
+	if a.leaving.Load() {
+		a.log.Info("leaving before the end; the machine comes back")
+		return nil
 	}
 	if err := a.store.change(func(s *state) { s.Over = true }); err != nil {
 		return fmt.Errorf("note that the VM is over: %w", err)

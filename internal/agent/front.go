@@ -21,7 +21,7 @@ import (
 func (a *agent) makeRuntime(answer *dcm.BootstrapAnswer) error {
 	switch answer.Runtime {
 	case workspace.RuntimeHost:
-		h := &workspace.Host{Dir: a.options.WorkspaceDir, VM: a.config.VMID}
+		h := &workspace.Host{Dir: a.options.WorkspaceDir, VM: a.config.VMID, Apart: a.options.ownsMachine() && workspace.Apart()}
 		a.processes = &proc.Workspace{Mark: h.Mark(), Logins: a.options.ownsMachine()}
 		own := &proc.Workspace{Mark: h.Mark()} // who has logged in is not ours to end
 		h.Processes = func() ([]int, error) {

@@ -49,6 +49,7 @@ func newWorld(t *testing.T) *world {
 	plane.URL = server.URL
 	plane.Answer.HeartbeatSeconds = 1
 	w := &world{plane: plane, repo: newRepository(t), log: &syncBuffer{}}
+	plane.Clock = w
 	plane.Answer.Repository = dcm.Repository{URL: "file://" + w.repo}
 	w.newVM(t)
 	return w
@@ -65,6 +66,13 @@ func (w *world) newVM(t *testing.T) {
 	must(t, err)
 	must(t, os.WriteFile(w.config(), b, 0o600))
 	must(t, os.WriteFile(w.clock, []byte("0s"), 0o600))
+}
+
+// Now is the time of the VM's clock, which is also the plane's.
+func (w *world) Now() time.Time {
+	b, _ := os.ReadFile(w.clock)
+	ahead, _ := time.ParseDuration(strings.TrimSpace(string(b)))
+	return time.Now().Add(ahead)
 }
 
 func (w *world) config() string    { return filepath.Join(w.root, "etc", "dcm", "agent.json") }
@@ -88,12 +96,17 @@ type running struct {
 
 func (w *world) run(t *testing.T) *running {
 	t.Helper()
+	return w.runWith(t, w.options())
+}
+
+func (w *world) runWith(t *testing.T, o agent.Options) *running {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{t: t, stop: cancel, done: make(chan error, 1)}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		r.done <- agent.Run(ctx, w.options())
+		r.done <- agent.Run(ctx, o)
 	}()
 	t.Cleanup(func() {
 		cancel()

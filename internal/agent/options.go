@@ -38,6 +38,9 @@ type Options struct {
 	// LocalClockFile, if set, holds how far the clock is ahead.
 	LocalClockFile string
 	Logger         *slog.Logger
+	// ComesBack is asked when the agent is to end: whether that is only for a
+	// while, see MachineComesBack; nil for never.
+	ComesBack func() bool
 	// Patience bounds the pauses between tries; zero is for production.
 	Patience time.Duration
 }

@@ -20,6 +20,7 @@ type status struct {
 	phase   dcm.Phase
 	runtime string
 	reason  dcm.StopReason
+	boot    *dcm.BootTrace // once it is over
 	// lasting is what was wrong once and still matters; passing is what is
 	// wrong until it works again, a backup; trying is the same of a step of a
 	// backup that is being repeated.
@@ -71,7 +72,7 @@ func (s *status) failAnyhow(err error) {
 func (s *status) heartbeat() dcm.Heartbeat {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := dcm.Heartbeat{State: s.state, Phase: s.phase, Runtime: s.runtime, Error: s.lasting}
+	b := dcm.Heartbeat{State: s.state, Phase: s.phase, Runtime: s.runtime, Error: s.lasting, Boot: s.boot}
 	if p := s.temporary(); p != nil {
 		b.Error = p
 	}

@@ -105,17 +105,50 @@ func TestHeartbeatRenewsTheToken(t *testing.T) {
 	if m.beat(dcm.Heartbeat{State: dcm.AgentRunning}); m.token != old {
 		t.Error("renewed too early")
 	}
-	// Step by step, or the sweep would take the jump for a silence.
-	for range 50 {
-		w.advance(8 * time.Minute)
-		m.beat(dcm.Heartbeat{State: dcm.AgentRunning})
-	}
+	w.advance(dcm.VMTokenLife / 2)
+	m.beat(dcm.Heartbeat{State: dcm.AgentRunning})
 	if m.token == old {
-		t.Error("not renewed after more than half its life")
+		t.Error("not renewed after half its life")
 	}
 	if a := m.beat(dcm.Heartbeat{State: dcm.AgentRunning}); a.Command != dcm.CommandNone {
 		t.Errorf("command %s", a.Command)
 	}
+}
+
+// TestAVMThatWasCutOff: with the oldest token that a VM can hold, it is let in
+// again for as long as its record waits for it, and what it has is saved.
+func TestAVMThatWasCutOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	user := w.user("acme")
+	m := w.machine(decodeVM(t, user, w.launchWith("maxLifetimeMinutes", 10080)))
+	w.hardware.keepOn()
+	m.bootstrap()
+	m.beat(dcm.Heartbeat{State: dcm.AgentRunning})
+	held := m.token
+	w.advance(dcm.VMTokenLife/2 - time.Second)
+	if m.beat(dcm.Heartbeat{State: dcm.AgentRunning}); m.token != held {
+		t.Fatal("it has a fresh token")
+	}
+	w.advance(dcm.HeartbeatLostAfter + time.Second)
+	w.sweep()
+	since := user.get(m.id).StoppingAt
+	if since == nil {
+		t.Fatal("it was not missed")
+	}
+	for w.Now().Before(since.Add(dcm.StopGrace - time.Hour)) {
+		w.advance(time.Hour)
+		w.sweep()
+	}
+	if a := m.beat(dcm.Heartbeat{State: dcm.AgentRunning}); a.Command != dcm.CommandStop || a.Discard {
+		t.Fatalf("it is told %+v", a)
+	}
+	m.backup(0, []byte("all of it"))
+	m.cleanup(1).expect(t, 202)
+	if got := string(w.read("acme", m.boot.WorkspaceID)); got != "all of it" {
+		t.Errorf("the workspace holds %q", got)
+	}
+	w.nothingLeft()
 }
 
 func decodeVM(t *testing.T, user caller, body any) dcm.VMID {

@@ -29,23 +29,25 @@ type VM struct {
 	IP          *string         `json:"ip"`
 	IPv6        *string         `json:"ipv6"`
 
-	Status     dcm.Status   `json:"status"`
-	Phase      *string      `json:"phase"`
-	Runtime    *string      `json:"runtime"`
-	StopReason *string      `json:"stopReason"`
-	Error      *dcm.Problem `json:"error"`
-	Hostname   string       `json:"hostname"`
-	URLs       URLs         `json:"urls"`
-	CreatedAt  time.Time    `json:"createdAt"`
-	RunningAt  *time.Time   `json:"runningAt"`
-	LastSeenAt *time.Time   `json:"lastSeenAt"`
-	StoppingAt *time.Time   `json:"stoppingAt"`
-	StoppedAt  *time.Time   `json:"stoppedAt"`
-	ExpiresAt  time.Time    `json:"expiresAt"`
-	Idle       Idle         `json:"idle"`
-	Price      *Price       `json:"price"`
-	Generation int64        `json:"generation"`
-	Labels     dcmLabels    `json:"labels"`
+	Status  dcm.Status `json:"status"`
+	Phase   *string    `json:"phase"`
+	Runtime *string    `json:"runtime"`
+	// Boot is how the boot went, part by part; null until it is over.
+	Boot       *dcm.BootTrace `json:"boot"`
+	StopReason *string        `json:"stopReason"`
+	Error      *dcm.Problem   `json:"error"`
+	Hostname   string         `json:"hostname"`
+	URLs       URLs           `json:"urls"`
+	CreatedAt  time.Time      `json:"createdAt"`
+	RunningAt  *time.Time     `json:"runningAt"`
+	LastSeenAt *time.Time     `json:"lastSeenAt"`
+	StoppingAt *time.Time     `json:"stoppingAt"`
+	StoppedAt  *time.Time     `json:"stoppedAt"`
+	ExpiresAt  time.Time      `json:"expiresAt"`
+	Idle       Idle           `json:"idle"`
+	Price      *Price         `json:"price"`
+	Generation int64          `json:"generation"`
+	Labels     dcmLabels      `json:"labels"`
 	// Receipt is null until the VM has ended. OrphanMinutes is for how long a
 	// server of it existed after StoppedAt.
 	Receipt       *Receipt `json:"receipt"`
@@ -80,7 +82,7 @@ func (l Links) View(vm dcm.VM) VM {
 		Provider: vm.Provider, Region: optional(vm.Region), ServerType: optional(vm.ServerType),
 		Name: vm.Name, RepoURL: vm.RepoURL, Branch: optional(vm.Branch), Size: vm.Size,
 		IP: optional(vm.IPv4), IPv6: optional(vm.IPv6),
-		Status: vm.Status, Phase: optional(string(vm.Phase)), Runtime: optional(vm.Runtime),
+		Status: vm.Status, Phase: optional(string(vm.Phase)), Runtime: optional(vm.Runtime), Boot: vm.Boot,
 		StopReason: optional(string(vm.StopReason)), Error: vm.Error,
 		Hostname: vm.Hostname, URLs: URLs{UI: l.url("ui", vm), Port: l.url("{port}", vm)},
 		CreatedAt: vm.CreatedAt, RunningAt: vm.RunningAt, LastSeenAt: vm.LastSeenAt,

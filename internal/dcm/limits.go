@@ -61,9 +61,10 @@ const (
 	SelfDestructAfter = 15 * time.Minute
 	// BootstrapTokenLife is how long the one secret in user-data works.
 	BootstrapTokenLife = 30 * time.Minute
-	// VMTokenLife is how long a VM token works. A heartbeat in its second
-	// half answers with a fresh one.
-	VMTokenLife = 12 * time.Hour
+	// VMTokenLife is how long a VM token works. A heartbeat in its second half
+	// answers with a fresh one, so that a VM which was cut off is let in again for
+	// as long as its record may wait for its last backup.
+	VMTokenLife = 2 * MovingStopGrace
 	// UploadURLLife and RestoreURLLife bound presigned URLs.
 	UploadURLLife  = time.Hour
 	RestoreURLLife = time.Hour
@@ -97,7 +98,7 @@ const (
 	// MaxProblemBytes bounds a Problem's message as a record keeps it; the
 	// store cuts a longer one. It keeps a VM's record under 4 KB, the size at
 	// which a heartbeat's read costs more.
-	MaxProblemBytes = 512
+	MaxProblemBytes = 472
 	// DueShards is how many partitions each kind of due item spreads over.
 	DueShards = 4
 )

@@ -107,6 +107,8 @@ type Heartbeat struct {
 	// Error is what is wrong now: clone_failed, restore_failed, build_failed
 	// (the default image is running instead), backup_failed.
 	Error *Problem `json:"error,omitempty"`
+	// Boot is how the boot went, once it is over.
+	Boot *BootTrace `json:"boot,omitempty"`
 	// Backup is the backup under way, nil for none.
 	Backup *BackupProgress `json:"backup,omitempty"`
 }

@@ -284,6 +284,7 @@ type VMChange struct {
 	ClearError bool
 	Phase      *Phase
 	Runtime    *string
+	Boot       *BootTrace
 
 	Server       *ServerFacts
 	DNSRecordIDs []string

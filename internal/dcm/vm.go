@@ -59,6 +59,8 @@ type VM struct {
 	Phase Phase
 	// Runtime is "devcontainer" or "host", as the agent reported.
 	Runtime string
+	// Boot is how its boot went; nil until the agent said so.
+	Boot *BootTrace
 
 	CreatedAt      time.Time
 	BootstrappedAt *time.Time

@@ -91,8 +91,11 @@ func (h *Heart) news(vm dcm.VM, beat dcm.Heartbeat) *dcm.VMChange {
 	if beat.Phase != vm.Phase {
 		change.Phase = &beat.Phase
 	}
+	if vm.Boot == nil {
+		change.Boot = beat.Boot
+	}
 	moved := h.move(vm, beat, now, change)
-	told := change.AgentVersion != nil || change.Runtime != nil || change.Phase != nil ||
+	told := change.Boot != nil || change.AgentVersion != nil || change.Runtime != nil || change.Phase != nil ||
 		!sameProblem(vm.Error, beat.Error) && (beat.Error != nil || change.ClearError) ||
 		(vm.IdleSince == nil) != (beat.IdleSince == nil)
 	if !moved && !told && !stale(vm, now) {

@@ -12,8 +12,9 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/apigateway"
 )
 
-// listeners are the stack's HTTP servers, all on loopback.
+// listeners are the stack's HTTP servers, all on one address.
 type listeners struct {
+	address string
 	logger  *slog.Logger
 	servers []*http.Server
 }
@@ -25,7 +26,7 @@ func (l *listeners) serve(name string, port int, h http.Handler) (int, error) {
 
 // serveBehind serves what a listener of wrap's accepts; nil for everything.
 func (l *listeners) serveBehind(wrap func(net.Listener) net.Listener, name string, port int, h http.Handler) (int, error) {
-	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	listener, err := net.Listen("tcp", net.JoinHostPort(l.address, strconv.Itoa(port)))
 	if err != nil {
 		return 0, fmt.Errorf("listen for %s: %w", name, err)
 	}
@@ -52,4 +53,6 @@ func (l *listeners) close() {
 	}
 }
 
-func loopback(port int) string { return "http://127.0.0.1:" + strconv.Itoa(port) }
+func baseURL(address string, port int) string {
+	return "http://" + net.JoinHostPort(address, strconv.Itoa(port))
+}

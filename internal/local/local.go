@@ -51,7 +51,7 @@ type Stack struct {
 // start only; Close ends the stack.
 func Start(ctx context.Context, o Options) (*Stack, error) {
 	s := &Stack{options: o.withDefaults(), pulse: newPulse()}
-	s.listeners = &listeners{logger: s.options.Logger}
+	s.listeners = &listeners{address: s.options.Address, logger: s.options.Logger}
 	for _, step := range []struct {
 		progress string
 		do       func(context.Context) error
@@ -97,7 +97,7 @@ func (s *Stack) startAPI(context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.URL = loopback(port)
+	s.URL = baseURL(s.options.Address, port)
 	if err := s.openEdge(); err != nil {
 		return err
 	}

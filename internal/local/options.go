@@ -9,6 +9,7 @@ import (
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/hetzner"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/machine"
 )
 
 // Functions builds the handler of one function from its environment and a
@@ -23,13 +24,20 @@ type Options struct {
 	Functions Functions
 	// AgentBinary is the path of the agent for this machine. Required.
 	AgentBinary string
-	// Machine is the provider's hardware; nil for processes of this machine.
+	// Machine takes the provider's orders instead of Hardware, for tests in which
+	// no server need do anything; nil for Hardware itself.
 	Machine hetzner.Machine
 	// Port and EdgePort are the API's and the VMs' ports; 0 for any.
 	Port     int
 	EdgePort int
 	// TLS makes the VMs speak TLS, as on a cloud; nil for plain HTTP.
 	TLS *TLS
+	// Address is where everything listens, and how it is known; "" for
+	// loopback. Another one must be reachable by nobody but the servers: the
+	// stand-ins know no secrets.
+	Address string
+	// Hardware makes what servers are; nil for processes.
+	Hardware func(machine.Options) (machine.Hardware, error)
 	// Dir is where everything is kept while the stack runs; "" for a new
 	// temporary directory.
 	Dir string
@@ -65,6 +73,12 @@ type TLS struct {
 func (o Options) withDefaults() Options {
 	if o.HeartbeatInterval == 0 {
 		o.HeartbeatInterval = 2 * time.Second
+	}
+	if o.Address == "" {
+		o.Address = "127.0.0.1"
+	}
+	if o.Hardware == nil {
+		o.Hardware = func(o machine.Options) (machine.Hardware, error) { return machine.New(o), nil }
 	}
 	if o.Progress == nil {
 		o.Progress = func(string) {}

@@ -58,7 +58,8 @@ type services struct {
 	ssm        *ssm.Server
 	hetzner    *hetzner.Server
 	cloudflare *cloudflare.Server
-	machines   *machine.Machines
+	machines   machine.Hardware
+	address    string // where everything listens
 	issuer     *issuer.Issuer
 
 	urls map[string]string // by the service's name
@@ -85,9 +86,12 @@ func newServices(o Options, dir string, clock *Clock) (*services, error) {
 	if o.TLS != nil && o.TLS.TrustFile != "" {
 		environment = append(environment, "SSL_CERT_FILE="+o.TLS.TrustFile)
 	}
-	machines := machine.New(machine.Options{
+	machines, err := o.Hardware(machine.Options{
 		Dir: filepath.Join(dir, "servers"), Environment: environment, TLS: o.TLS != nil, Logger: o.Logger,
 	})
+	if err != nil {
+		return nil, fmt.Errorf("set up the servers' hardware: %w", err)
+	}
 	hardware := o.Machine
 	if hardware == nil {
 		hardware = machines
@@ -109,7 +113,7 @@ func newServices(o Options, dir string, clock *Clock) (*services, error) {
 		cloudflare: cloudflare.New(cloudflare.Options{
 			Clock: clock, Zones: map[string]string{zoneID: baseDomain}, Tokens: map[string]cloudflare.Token{cloudflareToken: {}},
 		}),
-		machines: machines, issuer: i, urls: map[string]string{}, table: table, otherDynamoDB: other,
+		machines: machines, address: o.Address, issuer: i, urls: map[string]string{}, table: table, otherDynamoDB: other,
 	}, nil
 }
 
@@ -170,7 +174,7 @@ func (s *services) serve(l *listeners) error {
 
 func (s *services) listen(l *listeners, name string, h http.Handler) error {
 	port, err := l.serve(name, 0, h)
-	s.urls[name] = loopback(port)
+	s.urls[name] = baseURL(s.address, port)
 	return err
 }
 

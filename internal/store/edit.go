@@ -151,6 +151,9 @@ func (e *edit) report(c dcm.VMChange) {
 	if c.Runtime != nil {
 		e.set(attrRuntime, *c.Runtime)
 	}
+	if c.Boot != nil {
+		e.set(attrBoot, c.Boot.String())
+	}
 	if c.AgentVersion != nil {
 		e.set(attrAgentVersion, *c.AgentVersion)
 	}

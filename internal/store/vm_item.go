@@ -19,6 +19,7 @@ const (
 	attrError        = "error"
 	attrPhase        = "phase"
 	attrRuntime      = "runtime"
+	attrBoot         = "boot"
 	attrProviderID   = "providerId"
 	attrServerType   = "serverType"
 	attrRegion       = "region"
@@ -84,6 +85,7 @@ type vmItem struct {
 	Error      *problemItem `dynamodbav:"error,omitempty"`
 	Phase      string       `dynamodbav:"phase,omitempty"`
 	Runtime    string       `dynamodbav:"runtime,omitempty"`
+	Boot       string       `dynamodbav:"boot,omitempty"`
 
 	BootstrappedAt *instant `dynamodbav:"bootstrappedAt,omitempty"`
 	RunningAt      *instant `dynamodbav:"runningAt,omitempty"`
@@ -123,7 +125,7 @@ func itemOfVM(vm dcm.VM) vmItem {
 		Hostname: vm.Hostname, DNSZoneID: vm.DNS.ZoneID, DNSAccountID: string(vm.DNS.AccountID), DNSRecordIDs: vm.DNS.RecordIDs,
 
 		Status: string(vm.Status), StopReason: string(vm.StopReason), Force: vm.Force,
-		Error: itemOfProblem(vm.Error), Phase: string(vm.Phase), Runtime: vm.Runtime,
+		Error: itemOfProblem(vm.Error), Phase: string(vm.Phase), Runtime: vm.Runtime, Boot: bootText(vm.Boot),
 
 		BootstrappedAt: instantOfOptional(vm.BootstrappedAt), RunningAt: instantOfOptional(vm.RunningAt),
 		LastSeenAt: instantOfOptional(vm.LastSeenAt), StoppingAt: instantOfOptional(vm.StoppingAt),
@@ -159,7 +161,7 @@ func (i vmItem) vm() dcm.VM {
 		DNS:      dcm.DNSPlacement{ZoneID: i.DNSZoneID, AccountID: dcm.AccountID(i.DNSAccountID), RecordIDs: i.DNSRecordIDs},
 
 		Status: dcm.Status(i.Status), StopReason: dcm.StopReason(i.StopReason), Force: i.Force,
-		Error: i.Error.problem(), Phase: dcm.Phase(i.Phase), Runtime: i.Runtime,
+		Error: i.Error.problem(), Phase: dcm.Phase(i.Phase), Runtime: i.Runtime, Boot: dcm.ParseBootTrace(i.Boot),
 
 		BootstrappedAt: i.BootstrappedAt.optional(), RunningAt: i.RunningAt.optional(),
 		LastSeenAt: i.LastSeenAt.optional(), StoppingAt: i.StoppingAt.optional(),
@@ -179,6 +181,13 @@ func decodeVM(raw map[string]types.AttributeValue) (vmItem, error) {
 	var i vmItem
 	err := attributevalue.UnmarshalMap(raw, &i)
 	return i, err
+}
+
+func bootText(b *dcm.BootTrace) string {
+	if b == nil {
+		return ""
+	}
+	return b.String()
 }
 
 // shortened cuts the words of a failure, which come from git or from a provider

@@ -34,6 +34,8 @@ type Plane struct {
 	Answer dcm.BootstrapAnswer
 	// PartBytes is the size of a part, 1 MiB by default.
 	PartBytes int64
+	// Clock is what the answers' dates go by; the machine's if nil.
+	Clock dcm.Clock
 
 	dir      string
 	identity *age.X25519Identity

@@ -22,7 +22,12 @@ func (p *Plane) route() {
 }
 
 // ServeHTTP serves the API and the storage.
-func (p *Plane) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.routes.ServeHTTP(w, r) }
+func (p *Plane) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p.Clock != nil {
+		w.Header().Set("Date", p.Clock.Now().UTC().Format(http.TimeFormat))
+	}
+	p.routes.ServeHTTP(w, r)
+}
 
 // handle counts a route's calls and injects its faults.
 func (p *Plane) handle(pattern, name string, h http.HandlerFunc) {

@@ -23,6 +23,8 @@ type Host struct {
 	VM dcm.VMID
 	// Processes finds them; nil where that is not possible.
 	Processes func() ([]int, error)
+	// Apart has systemd run the terminals, outside of the agent's sandbox.
+	Apart bool
 }
 
 // Name returns RuntimeHost.
@@ -42,6 +44,9 @@ func (h *Host) Shell() *exec.Cmd {
 		if s, ok := strings.CutPrefix(v, "SHELL="); ok && executable(s) {
 			shell = s
 		}
+	}
+	if h.Apart {
+		return apart(h.Dir, withoutUnit(env), shell, "-l")
 	}
 	c := exec.Command(shell, "-l")
 	c.Dir, c.Env = h.Dir, env

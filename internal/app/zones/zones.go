@@ -28,7 +28,7 @@ func DNS(a *app.App) dcm.DNS {
 // TenantDNSSet builds tenant-dns-set.
 func TenantDNSSet(a *app.App) (lambda.Handler, error) {
 	return a.Endpoint(api.TenantDNSSet(&tenancy.Zones{
-		Store: a.Store(), Clock: a.Clock, Random: a.Random, Sealer: keys.Sealer(a), DNS: DNS(a),
+		Installation: a.Config.Installation, Store: a.Store(), Clock: a.Clock, Random: a.Random, Sealer: keys.Sealer(a), DNS: DNS(a),
 	})), nil
 }
 

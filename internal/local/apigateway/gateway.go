@@ -87,6 +87,7 @@ func New(o Options) (*Gateway, error) {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := call{Request: r, at: g.options.Clock.Now(), id: requestID()}
 	w.Header().Set("Apigw-Requestid", c.id)
+	w.Header().Set("Date", c.at.UTC().Format(http.TimeFormat))
 	route, parameters, ok := match(g.routes, r.Method, r.URL.EscapedPath())
 	if !ok {
 		writeMessage(w, http.StatusNotFound, "Not Found")

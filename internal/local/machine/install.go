@@ -26,6 +26,9 @@ var errDigest = errors.New("the agent has another digest")
 // architecture at target, from the URL and with the digest that the files in
 // config give.
 func (m *Machines) install(ctx context.Context, config, target string) error {
+	if _, err := os.Stat(target); err == nil {
+		return nil // the disk was kept while the server was off; the agent has dropped its URL
+	}
 	url, err := m.curlURL(config)
 	if err != nil {
 		return fmt.Errorf("install: %w", err)
@@ -33,9 +36,6 @@ func (m *Machines) install(ctx context.Context, config, target string) error {
 	digest, err := os.ReadFile(filepath.Join(config, "agent-"+m.options.Architecture+".sha256"))
 	if err != nil {
 		return fmt.Errorf("install: %w", err)
-	}
-	if _, err := os.Stat(target); err == nil {
-		return nil // the disk was kept while the server was off
 	}
 	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 		return fmt.Errorf("install: %w", err)

@@ -43,8 +43,7 @@ type Options struct {
 	Logger       *slog.Logger
 }
 
-// Machines are all servers there are. They implement hetzner.Machine and
-// hetzner.Power.
+// Machines are all servers there are. They are Hardware.
 type Machines struct {
 	options Options
 	logger  *slog.Logger
@@ -54,11 +53,6 @@ type Machines struct {
 	servers map[string]*server
 	closed  bool
 }
-
-var (
-	_ hetzner.Machine = (*Machines)(nil)
-	_ hetzner.Power   = (*Machines)(nil)
-)
 
 // server is one machine. Its process is nil until it has booted.
 type server struct {

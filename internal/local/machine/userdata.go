@@ -53,9 +53,9 @@ func unitsToStart(commands [][]string) ([]string, error) {
 	var units []string
 	for _, c := range commands {
 		switch text := strings.Join(c, " "); {
-		case text == "systemctl daemon-reload":
-		case strings.HasPrefix(text, "systemctl enable --now ") || strings.HasPrefix(text, "systemctl start "):
-			units = append(units, c[len(c)-1])
+		case strings.HasPrefix(text, "systemctl enable ") && len(c) > 2 && c[2] != "--now":
+		case strings.HasPrefix(text, "systemctl start --no-block "):
+			units = append(units, c[3:]...)
 		default:
 			return nil, fmt.Errorf("runcmd: %q is not understood", c)
 		}
@@ -77,7 +77,8 @@ func parseUnit(text string) unit {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		switch name {
 		case "ExecStartPre":
-			u.before = append(u.before, value)
+			// "+" lifts the unit's sandbox, and here there is none.
+			u.before = append(u.before, strings.TrimPrefix(value, "+"))
 		case "ExecStart":
 			u.start = value
 		case "Restart":

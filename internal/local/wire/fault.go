@@ -1,11 +1,13 @@
 package wire
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strconv"
 )
 
 // Mode is how a call fails.
@@ -21,6 +23,9 @@ const (
 	// ModeLostAnswer: the service does what was asked, and the connection
 	// drops before the client hears of it.
 	ModeLostAnswer Mode = "lost_answer"
+	// ModeTruncated: the service does what was asked, and half of its answer
+	// arrives as if it were all.
+	ModeTruncated Mode = "truncated"
 )
 
 // Fault makes calls fail.
@@ -67,8 +72,8 @@ func (x *Wire) Inject(f Fault) error {
 	if !x.names[f.Service] {
 		return fmt.Errorf("service %q is not simulated", f.Service)
 	}
-	if !slices.Contains([]Mode{ModeError, ModeTimeout, ModeLostAnswer}, f.Mode) {
-		return fmt.Errorf("mode %q is none of error, timeout, lost_answer", f.Mode)
+	if !slices.Contains([]Mode{ModeError, ModeTimeout, ModeLostAnswer, ModeTruncated}, f.Mode) {
+		return fmt.Errorf("mode %q is none of error, timeout, lost_answer, truncated", f.Mode)
 	}
 	if f.After < 0 || f.Count < 0 || f.Share < 0 || f.Share > 1 {
 		return fmt.Errorf("after and count are not negative, share is from 0 to 1")
@@ -101,12 +106,29 @@ func (x *Wire) disturb(s Service, f Fault, w http.ResponseWriter, r *http.Reques
 		case <-r.Context().Done():
 		case <-x.closed:
 		}
+	case ModeTruncated:
+		whole := &kept{lost: lost{header: w.Header()}, status: http.StatusOK}
+		s.Handler.ServeHTTP(whole, r)
+		w.Header().Set("Content-Length", strconv.Itoa(whole.body.Len()/2))
+		w.WriteHeader(whole.status)
+		_, _ = w.Write(whole.body.Bytes()[:whole.body.Len()/2]) // a client that left gets nothing
+		return
 	case ModeLostAnswer:
 		s.Handler.ServeHTTP(&lost{header: http.Header{}}, r)
 	}
 	// net/http drops the connection on this panic, and logs nothing.
 	panic(http.ErrAbortHandler)
 }
+
+// kept is a response that goes nowhere yet.
+type kept struct {
+	lost
+	status int
+	body   bytes.Buffer
+}
+
+func (k *kept) Write(b []byte) (int, error) { return k.body.Write(b) }
+func (k *kept) WriteHeader(status int)      { k.status = status }
 
 // lost is a response that goes nowhere.
 type lost struct{ header http.Header }

@@ -122,6 +122,14 @@ func TestFaults(t *testing.T) {
 			t.Errorf("the next call: %q, %v", answer, err)
 		}
 	})
+	t.Run("a truncated answer looks whole", func(t *testing.T) {
+		t.Parallel()
+		s := newShop(t)
+		s.mustInject(t, wire.Fault{Service: "shop", Operation: "Buy", Mode: wire.ModeTruncated, Count: 1})
+		if answer, err := s.call(t.Context(), "Buy"); err != nil || answer != "so" || s.done.Load() != 1 {
+			t.Errorf("answered %q, %v; %d were done", answer, err, s.done.Load())
+		}
+	})
 	t.Run("a timeout lasts until the client gives up, and does nothing", func(t *testing.T) {
 		t.Parallel()
 		s := newShop(t)

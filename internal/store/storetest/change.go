@@ -25,7 +25,7 @@ func change(t *testing.T, s *subject) {
 		RunningAt:    &now, LastSeenAt: &later, StoppingAt: &now, DueAt: ptr(now.Truncate(time.Second)),
 		IdleSince:    &later,
 		Signals:      &dcm.Signals{Terminal: &now, HTTP: &later, SSH: &now, Files: &later, CPU: &now},
-		AgentVersion: ptr("1.2.3"),
+		AgentVersion: ptr("1.2.3"), Boot: &dcm.BootTrace{Machine: 41, Cloning: 7},
 		Upload: &dcm.Upload{
 			BackupID: "bk-aaaaaaaaaa", UploadID: "up", FromGeneration: 3, KeyVersion: 2, StartedAt: now,
 			Expected: &dcm.UploadExpectation{SizeBytes: 1 << 40, SHA256: "ff"},
@@ -33,7 +33,7 @@ func change(t *testing.T, s *subject) {
 	}
 	want := vm
 	want.Status, want.StopReason, want.Force, want.Error = *c.Status, *c.StopReason, true, c.Error
-	want.Phase, want.Runtime, want.AgentVersion = *c.Phase, *c.Runtime, *c.AgentVersion
+	want.Phase, want.Runtime, want.AgentVersion, want.Boot = *c.Phase, *c.Runtime, *c.AgentVersion, c.Boot
 	want.ProviderID, want.ServerType, want.Region = "4711", "cx23", "nbg1"
 	want.IPv4, want.IPv6, want.Price = c.Server.IPv4, c.Server.IPv6, c.Server.Price
 	want.DNS.RecordIDs = c.DNSRecordIDs

@@ -1,0 +1,338 @@
+package guest_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/app/registry"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/machine"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/machine/guest"
+)
+
+// patience is how long anything may take before a test gives it up; a machine
+// whose processor is emulated takes longer.
+const (
+	patience        = 60 * time.Second
+	machinePatience = 15 * time.Minute
+)
+
+// diskVariable names the disk that containers boot from, imageVariable the
+// directory with the kernel and the disk of machines. make e2e-guest and make
+// e2e-vm set them.
+const (
+	diskVariable  = "DCM_GUEST_DISK"
+	imageVariable = "DCM_GUEST_IMAGE"
+)
+
+// world is the local stack with guests as its servers, a git server beside it,
+// and a user.
+type world struct {
+	*local.Stack
+	t      *testing.T
+	guests *guest.Guests
+	key    key // the user's SSH key
+	token  string
+	repo   string
+	client *http.Client
+	// patience is how long its guests may take.
+	patience time.Duration
+	// functions is what the functions log.
+	functions *lockedBuffer
+}
+
+type worldOptions struct {
+	environment map[string]string       // the functions'
+	prepare     func(root string) error // changes each new disk
+	ipv6        bool                    // metadata by IPv6 alone
+	machine     bool                    // a machine of QEMU, not a container
+}
+
+// mustStart brings a world up. Without the variable there is nothing to boot,
+// and the test is left to make e2e-guest; with it, whatever else is missing
+// fails the test.
+func mustStart(t *testing.T, o worldOptions) *world {
+	t.Helper()
+	variable, target := diskVariable, "make e2e-guest"
+	if o.machine {
+		variable, target = imageVariable, "make e2e-vm"
+	}
+	disk, kernel := os.Getenv(variable), ""
+	if disk == "" {
+		t.Skipf("boots real guests, as root: %s runs it (%s is not set)", target, variable)
+	}
+	if o.machine {
+		disk, kernel = filepath.Join(disk, "disk.ext4"), filepath.Join(disk, "vmlinuz")
+	}
+	agent, err := agentBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, key: mustKey(t), client: &http.Client{Transport: &http.Transport{}}, functions: &lockedBuffer{}, patience: patience}
+	if o.machine {
+		w.patience = machinePatience
+	}
+	ca := mustAuthority(t)
+	logs := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	w.Stack, err = local.Start(t.Context(), local.Options{
+		Template: "../../template.yaml", AgentBinary: agent, Dir: t.TempDir(), HeartbeatInterval: time.Second,
+		Address: guest.Address, Environment: o.environment, FunctionOutput: w.functions, Logger: logs, Functions: registry.Function,
+		ManualSchedules: true,
+		Hardware: func(m machine.Options) (machine.Hardware, error) {
+			g, err := guest.New(guest.Options{
+				Dir: m.Dir, Disk: disk, Kernel: kernel, Trust: ca.pem, Prepare: o.prepare, IPv6Metadata: o.ipv6, Hosts: map[string]string{gitHost: guest.Address}, Logger: logs,
+			})
+			w.guests = g
+			return g, err
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			w.dump(w.functions.text())
+		}
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	w.repo = serveGit(t, ca, strings.TrimPrefix(w.SampleRepository, "file://"))
+	var answer struct{ Token string }
+	w.must(http.StatusOK, "POST", "/_local/token", nil, &answer)
+	w.token = answer.Token
+	return w
+}
+
+// dump shows what may explain a failure.
+func (w *world) dump(functions string) {
+	for line := range strings.Lines(functions) {
+		if !strings.Contains(line, `"function":"vms-get"`) && !strings.Contains(line, `"function":"vms-heartbeat"`) {
+			w.t.Log(strings.TrimSpace(line))
+		}
+	}
+	for _, server := range w.State().Servers {
+		root := w.guests.Root(server.ID)
+		w.t.Logf("server %s is %s", server.Name, server.Status)
+		if root == "" {
+			b, _ := os.ReadFile(w.Dir + "/servers/server-" + server.ID + "/serial.log")
+			w.t.Logf("its serial line:\n%s", b)
+			continue
+		}
+		for _, path := range []string{root + "/../console.log", root + "/var/log/cloud-init-output.log"} {
+			b, _ := os.ReadFile(path)
+			w.t.Logf("%s:\n%s", filepath.Base(path), b)
+		}
+		out, _ := exec.Command("journalctl", "--no-pager", "--directory="+root+"/var/log/journal", "--output=short-precise", "--lines=150").CombinedOutput()
+		w.t.Logf("journal:\n%s", out)
+	}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *lockedBuffer) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// agentBinary builds the agent once, as a deployment does.
+var agentBinary = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv("DCM_AGENT_BINARY"); path != "" {
+		return path, nil
+	}
+	dir, err := os.MkdirTemp("", "dcm-agent-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "dcm-agent")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "../../cloudinit/agent")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the agent: %w: %s", err, out)
+	}
+	return path, nil
+})
+
+// do calls the API, or the controls, and returns status and body.
+func (w *world) do(method, path string, body any) (int, []byte) {
+	w.t.Helper()
+	var b []byte
+	if body != nil {
+		var err error
+		if b, err = json.Marshal(body); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	r, err := http.NewRequestWithContext(w.t.Context(), method, w.URL+path, bytes.NewReader(b))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if strings.HasPrefix(path, "/_local/") {
+		r.Host = "localhost" // guests may not use the controls, see local.front
+	}
+	r.Header.Set("Authorization", "Bearer "+w.token)
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := w.client.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return answer.StatusCode, text
+}
+
+// must calls the API and decodes the answer into v.
+func (w *world) must(want int, method, path string, body, v any) {
+	w.t.Helper()
+	status, text := w.do(method, path, body)
+	if status != want {
+		w.t.Fatalf("%s %s: %d %s", method, path, status, text)
+	}
+	if v == nil {
+		return
+	}
+	if err := json.Unmarshal(text, v); err != nil {
+		w.t.Fatalf("%s %s answers %s: %v", method, path, text, err)
+	}
+}
+
+// vm is what the API shows, as far as the tests read it.
+type vm struct {
+	ID, WorkspaceID, ProviderID, Status, Phase, StopReason, Hostname, IP, TerminalPassword string
+
+	Error      *dcm.Problem
+	Generation int64
+	Boot       *dcm.BootTrace
+}
+
+// mustLaunch orders a VM; fields override the order.
+func (w *world) mustLaunch(fields map[string]any) vm {
+	w.t.Helper()
+	body := map[string]any{"name": "a guest", "size": "small", "sshPublicKey": w.key.public}
+	if fields["workspaceId"] == nil {
+		body["repoUrl"] = w.repo
+	}
+	for k, v := range fields {
+		body[k] = v
+	}
+	var v vm
+	w.must(http.StatusCreated, "POST", "/vms", body, &v)
+	return v
+}
+
+// in is the world for a part of a test.
+func (w *world) in(t *testing.T) *world {
+	inner := *w
+	inner.t = t
+	return &inner
+}
+
+func (w *world) get(id string) vm {
+	w.t.Helper()
+	var v vm
+	w.must(http.StatusOK, "GET", "/vms/"+id, nil, &v)
+	return v
+}
+
+// until reads a VM until the condition holds, and returns it.
+func (w *world) until(id, what string, holds func(vm) bool) vm {
+	w.t.Helper()
+	for end := time.Now().Add(w.patience); ; time.Sleep(20 * time.Millisecond) {
+		v := w.get(id)
+		if holds(v) {
+			return v
+		}
+		if time.Now().After(end) {
+			w.t.Fatalf("%s never became %s; it is %+v", id, what, v)
+		}
+	}
+}
+
+func (w *world) untilStatus(id, status string) vm {
+	w.t.Helper()
+	return w.until(id, status, func(v vm) bool { return v.Status == status })
+}
+
+// watch waits for something that happens in a guest.
+func (w *world) watch(what string, holds func() bool) {
+	w.t.Helper()
+	for end := time.Now().Add(w.patience); !holds(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			w.t.Fatalf("%s never came", what)
+		}
+	}
+}
+
+// run runs a command in a guest as root, and returns what it says.
+func (w *world) run(v vm, words ...string) (string, error) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	c, err := w.guests.Command(ctx, v.ProviderID, words...)
+	if err != nil {
+		return "", err
+	}
+	out, err := c.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+func (w *world) mustRun(v vm, words ...string) string {
+	w.t.Helper()
+	out, err := w.run(v, words...)
+	if err != nil {
+		w.t.Fatalf("%s: %v: %s", strings.Join(words, " "), err, out)
+	}
+	return out
+}
+
+// root is a guest's file system.
+func (w *world) root(v vm) string { return w.guests.Root(v.ProviderID) }
+
+// fault makes calls fail.
+func (w *world) fault(f map[string]any) {
+	w.t.Helper()
+	w.must(http.StatusNoContent, "POST", "/_local/faults", f, nil)
+}
+
+// requireNothingLeft looks for what a VM that has ended must not leave.
+func (w *world) requireNothingLeft() {
+	w.t.Helper()
+	state := w.State()
+	if len(state.Servers)+len(state.DNSRecords)+len(state.Uploads) != 0 {
+		w.t.Errorf("left: servers %v, records %v, uploads %v", state.Servers, state.DNSRecords, state.Uploads)
+	}
+	if left, _ := filepath.Glob(w.Dir + "/servers/server-*"); len(left) != 0 {
+		w.t.Errorf("left: %v", left)
+	}
+	interfaces, err := net.Interfaces()
+	if err != nil || len(interfaces) != 1 {
+		w.t.Errorf("left: %v, %v", interfaces, err)
+	}
+}

@@ -1,0 +1,4 @@
+package agent
+
+// ComesBack is for tests.
+var ComesBack = comesBack
