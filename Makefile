@@ -152,7 +152,7 @@ load: web ## tenants, VMs at once, VMs, minutes under failing services; LOAD=50,
 
 .PHONY: acme
 acme: web $(CACHE)/$(PEBBLE) ## Pebble, Let's Encrypt's test server, signs a VM's certificate
-	DCM_PEBBLE=$(CACHE)/$(PEBBLE)/pebble go test -count=1 -v -run TestPebble ./internal/api
+	DCM_PEBBLE=$(CACHE)/$(PEBBLE)/pebble go test -count=1 -v -run TestPebble ./internal/api ./internal/local
 
 # Outside the module: what it needs is none of ours.
 $(CACHE)/$(PEBBLE):

@@ -95,7 +95,27 @@ func mutants() []mutant {
 		},
 		{
 			"no challenge outlives its VM's release", "internal/lifecycle/release_steps.go",
-			"if !slices.Contains(ids, record.ID) {", "if len(vm.DNS.RecordIDs) == 0 {",
+			"receipt, found...); err != nil {", "receipt, vm.DNS.RecordIDs...); err != nil {",
+			apiTests, "TestChallenge$",
+		},
+		{
+			"nor an address whose comment somebody changed", "internal/lifecycle/release_steps.go",
+			"range vm.DNS.RecordIDs {", "range vm.DNS.RecordIDs[:0] {",
+			apiTests, "TestChallenge$",
+		},
+		{
+			"a batch that names a record that is gone withdraws the others", "internal/dns/cloudflare/withdraw.go",
+			"if !refused {", "if !refused || err != nil {",
+			"./internal/dns/cloudflare", "TestConformance$",
+		},
+		{
+			"an account is bound at its directory's own host", "internal/lifecycle/binding.go",
+			"at.Host != directory.Host", "false",
+			apiTests, "TestChallenge$",
+		},
+		{
+			"no account is bound for a VM that ends", "internal/lifecycle/binding.go",
+			"if err := mayHaveCertificate(vm); err != nil {", "if err := mayHaveCertificate(vm); err != nil && false {",
 			apiTests, "TestChallenge$",
 		},
 		{

@@ -28,8 +28,10 @@ type Options struct {
 	ConfigPath   string
 	WorkspaceDir string
 	StateDir     string
-	// Listen is one plain HTTP address; empty for 443 with TLS and 80.
+	// Listen is one plain HTTP address; empty for 443 with TLS and 80. With TLS
+	// set it is one address for TLS.
 	Listen string
+	TLS    bool
 	// PortFile, if set, gets the port that Listen got, in decimal.
 	PortFile string
 	Version  string

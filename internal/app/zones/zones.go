@@ -35,7 +35,7 @@ func TenantDNSSet(a *app.App) (lambda.Handler, error) {
 // VmsDNSChallenge builds vms-dns-challenge.
 func VmsDNSChallenge(a *app.App) (lambda.Handler, error) {
 	return keys.Endpoint(a, api.VmsDNSChallenge(&lifecycle.Challenges{
-		Common: a.Common(), DNS: DNS(a),
+		Common: a.Common(), DNS: DNS(a), Customers: secrets.Source(a, a.Config.ACMECustomers),
 		Accounts: &tenancy.Accounts{
 			Sealer: keys.AccountSealer(a), DNSToken: secrets.Source(a, a.Config.CloudflareToken), ZoneID: a.Config.ZoneID,
 		},
