@@ -145,7 +145,7 @@ e2e-engine: web ## real dev containers on such guests: Docker, the CLI, a regist
 	@CGO_ENABLED=0 go build $(REPRODUCIBLE) -o $(DIST)/guest/dcm-agent ./cloudinit/agent
 	@disk=$$(infra/guest/rootfs.sh $(CACHE) engine) && \
 		DCM_GUEST_ENGINE_DISK=$$disk DCM_AGENT_BINARY=$(abspath $(DIST)/guest/dcm-agent) \
-		go test -exec '$(ALONE)' -count=1 -v -timeout 8m -run TestEngine ./infra/guest
+		go test -exec '$(ALONE)' -count=1 -v -timeout 8m -parallel 4 -run TestEngine ./infra/guest
 
 .PHONY: crash
 crash: web ## rotation, move and deletion killed at every call; create and delete in every order
