@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"time"
 )
 
 // PreparedImages are a provider's images that hold what a VM needs, by the server
@@ -46,4 +48,33 @@ func (r ImageRecord) String() string {
 // ImageRecordParameter names the SSM parameter that holds an installation's record.
 func ImageRecordParameter(installation string) string {
 	return "/devcontainer-manager/" + installation + "/server-images"
+}
+
+// LabelRole tells what makes prepared images, and the images, from VMs, which
+// have no such label.
+const (
+	LabelRole   = "role"
+	RoleBuilder = "image-builder"
+	RoleImage   = "image"
+)
+
+// BuilderLabels are the labels of a server that a prepared image is made on. It
+// is meant to be gone by then.
+func BuilderLabels(installation string, expires time.Time) map[string]string {
+	return map[string]string{
+		LabelManagedBy: ManagedBy, LabelInstallation: installation, LabelRole: RoleBuilder, LabelExpiresAt: epochText(expires),
+	}
+}
+
+// IsBuilder reports whether a server with these labels makes an image for this
+// very installation, and names no VM.
+func IsBuilder(installation string, labels map[string]string) bool {
+	return labels[LabelManagedBy] == ManagedBy && labels[LabelInstallation] == installation &&
+		labels[LabelRole] == RoleBuilder && labels[LabelTenant] == "" && labels[LabelVM] == ""
+}
+
+// IsWorkingBuilder reports the same, and that its time is not over.
+func IsWorkingBuilder(installation string, labels map[string]string, now time.Time) bool {
+	expires, err := strconv.ParseInt(labels[LabelExpiresAt], 10, 64)
+	return err == nil && IsBuilder(installation, labels) && now.Before(time.Unix(expires, 0))
 }

@@ -214,6 +214,27 @@ func (p *project) locked(v *server, now time.Time) bool {
 	return false
 }
 
+// AddSnapshot gives a project a snapshot of a server of this type, which is ready,
+// and returns its number.
+func (s *Server) AddSnapshot(project, serverType string, labels map[string]string) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k, _ := kindNamed(serverType)
+	now := s.clock.Now()
+	i := &image{id: s.nextID(), flavour: "ubuntu", verse: "24.04", architecture: k.architecture, snapshot: &snapshot{
+		labels: maps.Clone(labels), disk: k.disk, created: now.UTC(), readyAt: now,
+	}}
+	s.project(project).snapshots[i.id] = i
+	return i.id
+}
+
+// RemoveSnapshot deletes one, as its owner can.
+func (s *Server) RemoveSnapshot(project string, id int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.project(project).snapshots, id)
+}
+
 // DeprecateImage makes a snapshot one that can't be ordered any more.
 func (s *Server) DeprecateImage(project string, id int64) {
 	s.mu.Lock()

@@ -166,6 +166,8 @@ type ServerState struct {
 	Labels  map[string]string `json:"labels"`
 	IP      string            `json:"ip"`
 	Status  string            `json:"status"`
+	// Image is the number of the image it boots.
+	Image int64 `json:"-"`
 	// SSHKeys are the keys it was made with, by number. Without one, its root
 	// password was e-mailed.
 	SSHKeys []int64 `json:"-"`
@@ -181,7 +183,7 @@ func (s *Server) State() []ServerState {
 		for _, v := range p.servers {
 			list = append(list, ServerState{
 				ID: idText(v.ID), Project: name, Name: v.Name, Labels: maps.Clone(v.Labels), IP: v.ip(), Status: s.status(v),
-				SSHKeys: v.keys,
+				SSHKeys: v.keys, Image: v.image.id,
 			})
 		}
 	}
