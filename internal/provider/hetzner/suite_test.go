@@ -106,7 +106,11 @@ func subject(s stack) providertest.Subject {
 				"server_error", "service_error", "unknown_error", "maintenance", "unavailable", "bad_gateway", "timeout",
 				"conflict", "locked", "resource_locked", "deprecated_api_endpoint", "a_code_of_tomorrow",
 			},
-			dcm.KindInvalid: {"invalid_input", "json_error", "not_found:image not found", "protected", "unsupported_error"},
+			dcm.KindInvalid: {"invalid_input", "json_error", "protected", "unsupported_error"},
+			dcm.KindImage: {
+				"not_found:image not found", "invalid_input:image is not available",
+				"invalid_input:image disk is bigger than server type disk", "unsupported_error:image is deprecated",
+			},
 		},
 	}
 }
