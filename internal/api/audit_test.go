@@ -108,7 +108,8 @@ func TestAuditOfAResume(t *testing.T) {
 	}
 }
 
-// TestAuditOfFailures: what was refused is in the log of the one who tried.
+// TestAuditOfFailures: what was refused is in the log of the one who tried; of
+// what a VM was refused, only a theft.
 func TestAuditOfFailures(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -139,9 +140,31 @@ func TestAuditOfFailures(t *testing.T) {
 		entry{dcm.ActorUser, "vms-create", "vms", "invalid"},
 		entry{dcm.ActorUser, "vms-create", "vms", "invalid"},
 		entry{dcm.ActorUser, "vms-create", "vms", "conflict"},
-		entry{dcm.ActorVM, "vms-cleanup", it, "conflict"},
 	)
 	expectEntries(t, w.user("evil").events(), entry{dcm.ActorUser, "vms-delete", it, "not_found"})
+}
+
+// TestAStolenTokenAfterTheEnd: a VM's token outlives it. Whoever has it learns that
+// the VM is gone, and can't bury the tenant's log.
+func TestAStolenTokenAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	user := w.user("acme")
+	m, vm := w.running(user)
+	user.force(vm.ID)
+	before := len(user.events())
+	for range 3 {
+		a := m.cleanup(0).expect(t, 202)
+		if got, want := string(a.body), `{"id":"`+string(vm.ID)+`","status":"stopped"}`; got != want {
+			t.Errorf("it learns %s", got)
+		}
+		m.call("POST", m.path("/backups/bk-abcdefghjk/complete"), dcm.BackupComplete{}).expect(t, 409)
+		m.call("POST", m.path("/bootstrap"), dcm.BootstrapRequest{PublicKey: m.publicKey}).expect(t, 401)
+		m.challenge(challengeValue("one")).expect(t, 409)
+	}
+	if events := user.events(); len(events) != before {
+		t.Errorf("the log has %+v", events[:len(events)-before])
+	}
 }
 
 // TestAuditOfSweeps: what ended by itself is in the log as the system's work.

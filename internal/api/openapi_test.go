@@ -39,7 +39,7 @@ func contracts() map[string]contract {
 		"vms-backup-parts":       {api.VmsBackupParts(nil), dcm.BackupParts{}, dcm.BackupPartURLs{}},
 		"vms-backup-complete":    {api.VmsBackupComplete(nil), dcm.BackupComplete{}, dcm.BackupCompleted{}},
 		"vms-dns-challenge":      {api.VmsDNSChallenge(nil), dcm.DNSChallenge{}, dcm.DNSChallenges{}},
-		"vms-cleanup":            {api.VmsCleanup(nil, links), dcm.Cleanup{}, api.VM{}},
+		"vms-cleanup":            {api.VmsCleanup(nil), dcm.Cleanup{}, api.Ending{}},
 		"workspaces-list":        {api.WorkspacesList(nil), nil, api.Page[api.Workspace]{}},
 		"workspaces-get":         {api.WorkspacesGet(nil), nil, api.Workspace{}},
 		"workspaces-delete":      {api.WorkspacesDelete(nil), nil, api.Workspace{}},

@@ -13,8 +13,15 @@ type cleaner interface {
 	Cleanup(context.Context, dcm.TokenClaims, dcm.Cleanup, lifecycle.Origin) (dcm.VM, error)
 }
 
+// Ending is all that a VM needs to know of its own end. Its token outlives it, so
+// whoever stole that learns no more.
+type Ending struct {
+	ID     dcm.VMID   `json:"id"`
+	Status dcm.Status `json:"status"`
+}
+
 // VmsCleanup is POST /vms/{id}/cleanup.
-func VmsCleanup(c cleaner, links Links) httpapi.Endpoint {
+func VmsCleanup(c cleaner) httpapi.Endpoint {
 	return httpapi.Endpoint{
 		Name:     "vms-cleanup",
 		Audience: dcm.AudienceVM,
@@ -28,7 +35,7 @@ func VmsCleanup(c cleaner, links Links) httpapi.Endpoint {
 			if err != nil {
 				return httpapi.Response{}, notFoundAs(err, errNoVM)
 			}
-			response := httpapi.JSON(http.StatusAccepted, links.View(vm))
+			response := httpapi.JSON(http.StatusAccepted, Ending{vm.ID, vm.Status})
 			response.Audited = vm.Status == dcm.StatusStopped
 			return response, nil
 		},

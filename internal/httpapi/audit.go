@@ -39,7 +39,7 @@ const (
 // record writes the entry of one call. The change has happened, or not: a
 // failure to say so must not turn the answer into another one.
 func (a *Audit) record(ctx context.Context, e Endpoint, r *Request, response Response, err error) {
-	if a == nil || e.Audit == nil || r == nil || r.Principal.Tenant == "" || err == nil && response.Audited {
+	if a == nil || e.Audit == nil || r == nil || r.Principal.Tenant == "" || !forTheLog(e, response, err) {
 		return
 	}
 	// The change is made, whether or not its caller still waits.
@@ -53,6 +53,16 @@ func (a *Audit) record(ctx context.Context, e Endpoint, r *Request, response Res
 	a.Log.ErrorContext(ctx, "the audit log misses an entry", "function", e.Name, "requestId", r.RequestID,
 		"tenant", string(r.Principal.Tenant), "user", string(r.Principal.User), "vm", string(r.VM.VM),
 		"result", result(err), "error", failure.Error())
+}
+
+// forTheLog reports whether a call belongs there. A VM may call as often as it
+// likes, and its root must not bury its tenant's log under what was refused: of
+// that only a theft is kept.
+func forTheLog(e Endpoint, response Response, err error) bool {
+	if err == nil {
+		return !response.Audited
+	}
+	return e.Audience == "" || dcm.ErrorCode(err) == dcm.CodeForbidden
 }
 
 func (a *Audit) write(ctx context.Context, e Endpoint, r *Request, response Response, err error) (failure error) {

@@ -25,7 +25,8 @@ type Endpoint struct {
 	// about anybody. The gateway has no authorizer there either.
 	Public bool
 	// Audit names what a call changes, such as "vms/vm-k3j9x2m4qa": its result
-	// goes to the tenant's audit log. nil for an endpoint that changes nothing.
+	// goes to the tenant's audit log, failures too, but of a VM's only those that
+	// say forbidden. nil for an endpoint that changes nothing.
 	Audit func(r *Request) (resource string)
 	// Handle does the work. Its errors become problem+json.
 	Handle func(ctx context.Context, r *Request) (Response, error)
@@ -64,7 +65,7 @@ type Response struct {
 	Headers map[string]string
 	Body    any
 	// Audited says that the audit log has this call already, written in the
-	// transaction that made the change.
+	// transaction that made the change, or that the call has changed nothing.
 	Audited bool
 	// Tenant is another tenant whose settings the caller, who must be the
 	// platform's owner, has changed: its log gets an entry too.

@@ -46,7 +46,7 @@ func VmsDelete(a *app.App) (lambda.Handler, error) {
 func VmsCleanup(a *app.App) (lambda.Handler, error) {
 	return keys.Endpoint(a, api.VmsCleanup(&lifecycle.Cleaner{
 		Common: a.Common(), Releaser: releaser(a, accounts(a), forUsers(a)),
-	}, a.Links())), nil
+	})), nil
 }
 
 // SweepVMs builds sweep-vms.
