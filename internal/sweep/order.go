@@ -38,13 +38,20 @@ func (o *Order) UnmarshalJSON(raw []byte) error {
 			return fmt.Errorf("%w: dryRun is neither true nor false", errOrder)
 		}
 	}
-	if len(given["source"]) > 0 && len(given["detail-type"]) > 0 {
-		return nil
-	}
+	event := len(given["source"]) > 0 && len(given["detail-type"]) > 0
 	for name := range given {
-		if name != "dryRun" {
+		if name != "dryRun" && !(event && ofEvent(name)) {
 			return fmt.Errorf("%w: it does not know %q", errOrder, name)
 		}
 	}
 	return nil
+}
+
+// ofEvent reports whether EventBridge's events have a field of this name.
+func ofEvent(name string) bool {
+	switch name {
+	case "version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail":
+		return true
+	}
+	return false
 }

@@ -12,9 +12,10 @@ func TestOrder(t *testing.T) {
 	t.Parallel()
 	for payload, dry := range map[string]bool{
 		`{}`: false, ` null `: false, `{"dryRun":false}`: false, `{"dryRun":true}`: true, ` { "dryRun" : true } `: true,
-		`{"version":"0","source":"aws.events","detail-type":"Scheduled Event","detail":{}}`:    false,
-		`{"version":"0","source":"aws.scheduler","detail-type":"Scheduled Event","detail":{}}`: false,
-		`{"source":"aws.events","detail-type":"Scheduled Event","dryRun":true}`:                true,
+		`{"version":"0","source":"aws.events","detail-type":"Scheduled Event","detail":{}}`:                                                             false,
+		`{"version":"0","source":"aws.scheduler","detail-type":"Scheduled Event","detail":{}}`:                                                          false,
+		`{"source":"aws.events","detail-type":"Scheduled Event","dryRun":true}`:                                                                         true,
+		`{"version":"0","id":"1","source":"aws.events","detail-type":"Scheduled Event","account":"1","time":"","region":"","resources":[],"detail":{}}`: false,
 	} {
 		o := sweep.Order{DryRun: !dry}
 		if err := json.Unmarshal([]byte(payload), &o); err != nil || o.DryRun != dry {
@@ -25,6 +26,7 @@ func TestOrder(t *testing.T) {
 		``, `[1]`, `"x"`, `true`, `"{\"dryRun\": true}"`, `[{"dryRun":true}]`, `{"dryRun":true`,
 		`{"dryRun":"true"}`, `{"dryRun":1}`, `{"dryRun":null}`, `{"dryRun":[true]}`,
 		`{"dry_run":true}`, `{"DryRun":true}`, `{"dryrun":true}`, `{"dryRun":true,"vm":"vm-1"}`, `{"source":"me"}`,
+		`{"source":"x","detail-type":"y","dry_run":true}`, `{"source":"x","detail-type":"y","vm":"vm-1"}`, `{"detail":{}}`,
 	} {
 		var o sweep.Order
 		if err := json.Unmarshal([]byte(payload), &o); err == nil {
