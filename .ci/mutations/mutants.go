@@ -115,7 +115,7 @@ func mutants() []mutant {
 		},
 		{
 			"no account is bound for a VM that ends", "internal/lifecycle/binding.go",
-			"if err := mayHaveCertificate(vm); err != nil {", "if err := mayHaveCertificate(vm); err != nil && false {",
+			"if err := mayHaveCertificate(known.VM); err != nil {", "if err := mayHaveCertificate(known.VM); err != nil && false {",
 			apiTests, "TestChallenge$",
 		},
 		{
@@ -127,6 +127,36 @@ func mutants() []mutant {
 			"a certificate's challenges are two at most", "internal/lifecycle/challenge.go",
 			"if len(found) > maxChallenges {", "if false {",
 			apiTests, "TestChallenge$",
+		},
+		{
+			"a value too many costs the DNS service one call", "internal/lifecycle/challenge.go",
+			"if len(there) >= maxChallenges && !again {", "if false {",
+			apiTests, "TestCallsPerOperation$",
+		},
+		{
+			"a VM calls thirty times an hour for its certificate", "internal/dcm/challenge.go",
+			"b.Calls >= MaxChallengeCalls {", "b.Calls > 1<<20 {",
+			apiTests, "TestChallengesAreLimited$",
+		},
+		{
+			"a VM has one account at an authority", "internal/dcm/challenge.go",
+			`bound != "" && bound != c.Key {`, `bound != "" && false {`,
+			apiTests, "TestChallenge$",
+		},
+		{
+			"and at the installation's authorities only", "internal/lifecycle/binding.go",
+			"!slices.Contains(c.Directories, r.Account.Directory)", "!slices.Contains(c.Directories, r.Account.Directory) && false",
+			apiTests, "TestChallenge$",
+		},
+		{
+			"what a VM was refused does not bury its tenant's log", "internal/httpapi/audit.go",
+			`return e.Audience == "" || `, `return e.Audience != "" || e.Audience == "" || `,
+			apiTests, "TestAuditOfFailures$",
+		},
+		{
+			"an agent that calls too often waits as told", "internal/agent/certificate/keeper.go",
+			", Longest: k.patience(longestPause),", ",",
+			"./internal/agent/certificate", "TestATooEagerVM$",
 		},
 		{
 			"no heartbeat moves a hard deadline", "internal/lifecycle/heartbeat.go",

@@ -158,8 +158,8 @@ func TestAStolenTokenAfterTheEnd(t *testing.T) {
 		if got, want := string(a.body), `{"id":"`+string(vm.ID)+`","status":"stopped"}`; got != want {
 			t.Errorf("it learns %s", got)
 		}
-		m.call("POST", m.path("/backups/bk-abcdefghjk/complete"), dcm.BackupComplete{}).expect(t, 409)
-		m.call("POST", m.path("/bootstrap"), dcm.BootstrapRequest{PublicKey: m.publicKey}).expect(t, 401)
+		m.call("POST", m.path("/backups/bk-abcdefghjk/complete"), dcm.BackupComplete{}).expect(t, 400)
+		caller{w, m.bootToken}.call("POST", m.path("/bootstrap"), dcm.BootstrapRequest{PublicKey: m.publicKey}).expect(t, 409)
 		m.challenge(challengeValue("one")).expect(t, 409)
 	}
 	if events := user.events(); len(events) != before {

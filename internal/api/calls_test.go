@@ -68,8 +68,11 @@ func testCallsPerOperation(t *testing.T, own bool) {
 	w.advance(4 * time.Minute)
 	check("heartbeat that moves dueAt", 2, 0, 0, 0, func() { m.beat(dcm.Heartbeat{State: dcm.AgentRunning}) })
 	check("heartbeat after that", 1, 0, 0, 0, func() { m.beat(dcm.Heartbeat{State: dcm.AgentRunning}) })
-	check("dns-challenge", 2, 0, 0, 2, func() { m.challenge(challengeValue("one")).expect(t, 200) })
-	check("dns-challenge that withdraws", 1, 0, 0, 2, func() { m.challenge("").expect(t, 200) })
+	check("dns-challenge", 3, 0, 0, 3, func() { m.challenge(challengeValue("one")).expect(t, 200) })
+	m.challenge(challengeValue("two")).expect(t, 200)
+	check("dns-challenge too many", 2, 0, 0, 1, func() { m.challenge(challengeValue("three")).expect(t, 409) })
+	check("dns-challenge that withdraws", 2, 0, 0, 2, func() { m.challenge("").expect(t, 200) })
+	check("dns-challenge that withdraws nothing", 2, 0, 0, 1, func() { m.challenge("").expect(t, 200) })
 	check("cleanup", 3, 2, 2, 2, func() {
 		m.call("POST", m.path("/cleanup"), dcm.Cleanup{Reason: dcm.StopUser}).expect(t, 202)
 	})

@@ -10,9 +10,11 @@ import (
 	"encoding/base64"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
@@ -221,17 +223,43 @@ func TestChallenge(t *testing.T) {
 	})
 }
 
-const customersDirectory = "https://acme.example/directory"
-
-// testBinding: the key that binds accounts stays in the control plane, and binds
-// a live VM's account, at the authority that it is for.
-func testBinding(t *testing.T) {
+// TestChallengesAreLimited: a VM's root can't use up the requests to the DNS
+// service that all VMs share.
+func TestChallengesAreLimited(t *testing.T) {
 	t.Parallel()
-	mac := []byte("what the authority knows us by")
-	w := newWorld(t, map[string]string{"ACME_CUSTOMERS": `{"` + customersDirectory + `": {"keyId": "kid-7", "hmacKey": "` +
-		base64.URLEncoding.EncodeToString(mac) + `"}}`})
+	w := newWorld(t, nil)
 	user := w.user("acme")
 	m, vm := w.running(user)
+	other, _ := w.running(user)
+	for range dcm.MaxChallengeCalls / 2 {
+		m.challenge(challengeValue("one")).expect(t, 200)
+		m.challenge("").expect(t, 200)
+	}
+	for name, ask := range map[string]func() answer{
+		"a value": func() answer { return m.challenge(challengeValue("one")) },
+		"none":    func() answer { return m.challenge("") },
+	} {
+		var a answer
+		calls := w.callsDuring(func() { a = ask().expect(t, 429) })
+		wait, err := strconv.Atoi(a.header.Get("Retry-After"))
+		if a.problem.Code != dcm.CodeRateLimited || err != nil || wait < 3000 || wait > 3600 {
+			t.Errorf("%s: %s, retry after %q", name, a.body, a.header.Get("Retry-After"))
+		}
+		if n := total(calls["dynamodb"]) - calls["dynamodb"]["Query"]; n != 1 || total(calls["cloudflare"]) != 0 {
+			t.Errorf("%s: calls %v", name, calls)
+		}
+	}
+	other.challenge(challengeValue("one")).expect(t, 200)
+	for until := w.Now().Add(dcm.ChallengeWindow); w.Now().Before(until); w.advance(5 * time.Minute) {
+		m.beat(dcm.Heartbeat{State: dcm.AgentRunning})
+	}
+	m.challenge(challengeValue("one")).expect(t, 200)
+	user.force(vm.ID)
+}
+
+// newAccount is one that a VM is about to open at customersDirectory.
+func newAccount(t *testing.T) (dcm.ACMEAccount, *ecdsa.PrivateKey) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -240,16 +268,51 @@ func testBinding(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	account := dcm.ACMEAccount{
+	return dcm.ACMEAccount{
 		Directory: customersDirectory, NewAccount: "https://acme.example/new-account", PublicKey: base64.StdEncoding.EncodeToString(der),
-	}
+	}, key
+}
+
+func (m *machine) bind(a dcm.ACMEAccount) answer {
+	return m.call("POST", m.path("/dns-challenge"), dcm.DNSChallenge{Account: &a})
+}
+
+const customersDirectory = "https://acme.example/directory"
+
+// testBinding: the key that binds accounts stays in the control plane, and binds
+// a live VM's account, at the authority that it is for.
+func testBinding(t *testing.T) {
+	t.Parallel()
+	mac := []byte("what the authority knows us by")
+	// The platform is a customer of one that is not the installation's, too.
+	customer := `{"keyId": "kid-7", "hmacKey": "` + base64.URLEncoding.EncodeToString(mac) + `"}`
+	w := newWorld(t, map[string]string{
+		"ACME_DIRECTORIES": customersDirectory + ",https://acme.example/no-customer",
+		"ACME_CUSTOMERS":   `{"` + customersDirectory + `": ` + customer + `, "https://acme.example/other": ` + customer + `}`,
+	})
+	user := w.user("acme")
+	m, vm := w.running(user)
+	account, key := newAccount(t)
 	m.challenge(challengeValue("stays")).expect(t, 200)
 	var a answer
 	calls := w.callsDuring(func() {
-		a = m.call("POST", m.path("/dns-challenge"), dcm.DNSChallenge{Account: &account}).expect(t, 200)
+		a = m.bind(account).expect(t, 200)
 	})
-	if n := total(calls["dynamodb"]) - calls["dynamodb"]["Query"]; n != 1 || total(calls["cloudflare"]) != 0 {
+	if n := total(calls["dynamodb"]) - calls["dynamodb"]["Query"]; n != 3 || total(calls["cloudflare"]) != 0 {
 		t.Errorf("calls %v", calls)
+	}
+	// The same key may ask again, which is no news; another may not.
+	log := len(user.events())
+	calls = w.callsDuring(func() { m.bind(account).expect(t, 200) })
+	if n := total(calls["dynamodb"]) - calls["dynamodb"]["Query"]; n != 2 {
+		t.Errorf("calls %v", calls)
+	}
+	second, _ := newAccount(t)
+	if a := m.bind(second).expect(t, 409); a.problem.Code != dcm.CodeConflict {
+		t.Errorf("%s", a.body)
+	}
+	if e := user.events(); len(e) != log || e[0].Action != "vms-dns-challenge" || e[0].Actor != dcm.ActorVM || e[0].Resource != "vms/"+string(vm.ID) {
+		t.Errorf("the log has %+v", e)
 	}
 	w.challengesAre(m.published(challengeValue("stays")))
 	said := decode[dcm.DNSChallenges](t, a)
@@ -271,6 +334,7 @@ func testBinding(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(*dcm.DNSChallenge){
+		"no customer there":     func(c *dcm.DNSChallenge) { c.Account.Directory = "https://acme.example/no-customer" },
 		"another authority":     func(c *dcm.DNSChallenge) { c.Account.Directory = "https://acme.example/other" },
 		"another host":          func(c *dcm.DNSChallenge) { c.Account.NewAccount = "https://evil.example/new-account" },
 		"not over TLS":          func(c *dcm.DNSChallenge) { c.Account.NewAccount = "http://acme.example/new-account" },
@@ -288,7 +352,7 @@ func testBinding(t *testing.T) {
 		}
 	}
 	user.force(vm.ID)
-	if a := m.call("POST", m.path("/dns-challenge"), dcm.DNSChallenge{Account: &account}).expect(t, 409); a.problem.Code != dcm.CodeConflict {
+	if a := m.bind(account).expect(t, 409); a.problem.Code != dcm.CodeConflict {
 		t.Errorf("%s", a.body)
 	}
 	w.nothingLeft()

@@ -78,6 +78,13 @@ type TenantStore interface {
 	// ReleaseContext is VM and Accounts, with the platform's rate budgets, in one
 	// call: what a release decides on. CodeNotFound.
 	ReleaseContext(ctx context.Context, id VMID) (VM, TenantAccounts, error)
+	// ChallengeContext reads in one call what a call for a VM's certificate decides
+	// on. CodeNotFound.
+	ChallengeContext(ctx context.Context, id VMID) (ChallengeContext, error)
+	// CountChallenge counts a call for the VM's certificate, as ChallengeBook.Count
+	// does, in one conditional write. known is the book as it was read; the one
+	// that the call was added to is returned. CodeRateLimited, CodeConflict.
+	CountChallenge(ctx context.Context, id VMID, known ChallengeBook, c ChallengeCall) (ChallengeBook, error)
 	// KeyWithAccounts is WorkspaceKey and Accounts in one call. CodeNotFound.
 	KeyWithAccounts(ctx context.Context, w WorkspaceID, version int) (WorkspaceKey, TenantAccounts, error)
 	// WorkspaceWithAccounts is Workspace and Accounts in one call. CodeNotFound.
@@ -225,6 +232,13 @@ type LaunchContext struct {
 	Workspace *Workspace
 	// Earlier is what the idempotency key already stands for.
 	Earlier *Idempotency
+}
+
+// ChallengeContext is what a call for a VM's certificate decides on.
+type ChallengeContext struct {
+	VM       VM
+	Accounts TenantAccounts
+	Book     ChallengeBook
 }
 
 // Idempotency is what an Idempotency-Key stands for. BodyHash is the

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
@@ -29,43 +30,58 @@ type customer struct {
 
 // bind vouches for a VM that opens an account with an authority: it signs the
 // VM's public key, so that what it is signed with never leaves the control plane.
-// The VM has then an account that it could have opened at any other authority:
-// it can get certificates for nothing but what it can prove.
+//
+// The account is the platform's customer's at that authority, and outlives the VM:
+// whoever has its key can order there, for names that he can prove, in the
+// platform's name and at its cost. So each VM gets one at each of the installation's
+// authorities, and no more: the first key is noted before its binding is handed
+// out, and gets the same again, because a lost answer must cost nothing.
 // CodeInvalid (also if the platform is no customer of that authority),
-// CodeConflict (the VM is ending), CodeNotFound.
-func (c *Challenges) bind(ctx context.Context, who dcm.TokenClaims, r dcm.DNSChallenge) (dcm.DNSChallenges, error) {
-	key, err := checkAccount(r)
+// CodeConflict (the VM is ending, or has bound another key there), CodeNotFound,
+// CodeRateLimited.
+func (c *Challenges) bind(ctx context.Context, who dcm.TokenClaims, r dcm.DNSChallenge) (Challenged, error) {
+	key, err := c.checkAccount(r)
 	if err != nil {
-		return dcm.DNSChallenges{}, err
+		return Challenged{}, err
 	}
-	vm, err := c.Store.Tenant(who.Tenant).VM(ctx, who.VM)
+	known, err := c.Store.Tenant(who.Tenant).ChallengeContext(ctx, who.VM)
 	if err != nil {
-		return dcm.DNSChallenges{}, fmt.Errorf("read %s: %w", who.VM, err)
+		return Challenged{}, fmt.Errorf("read %s: %w", who.VM, err)
 	}
-	if err := mayHaveCertificate(vm); err != nil {
-		return dcm.DNSChallenges{}, err
+	if err := mayHaveCertificate(known.VM); err != nil {
+		return Challenged{}, err
 	}
 	us, mac, err := c.customer(ctx, r.Account.Directory)
 	if err != nil {
-		return dcm.DNSChallenges{}, err
+		return Challenged{}, err
 	}
 	binding, err := us.vouch(key, r.Account.NewAccount, mac)
 	if err != nil {
-		return dcm.DNSChallenges{}, err
+		return Challenged{}, err
 	}
-	return dcm.DNSChallenges{Name: challengeName(vm), Values: []string{}, Binding: &binding}, nil
+	hash := sha256.Sum256([]byte(binding.Payload))
+	before, err := c.count(ctx, known, dcm.ChallengeCall{
+		Directory: r.Account.Directory, Key: base64.RawURLEncoding.EncodeToString(hash[:]),
+	})
+	if err != nil {
+		return Challenged{}, err
+	}
+	return Challenged{
+		Answer: dcm.DNSChallenges{Name: challengeName(known.VM), Values: []string{}, Binding: &binding},
+		Bound:  before.Bound[r.Account.Directory] == "",
+	}, nil
 }
 
-// checkAccount holds the new account's address to the directory's host: what is
-// signed here is good there and nowhere else.
-func checkAccount(r dcm.DNSChallenge) (*ecdsa.PublicKey, error) {
+// checkAccount holds the directory to the installation's, and the new account's
+// address to its host: what is signed here is good there and nowhere else.
+func (c *Challenges) checkAccount(r dcm.DNSChallenge) (*ecdsa.PublicKey, error) {
 	var wrong []dcm.FieldError
 	if r.Value != "" {
 		wrong = append(wrong, dcm.FieldError{Field: "value", Message: "must be empty beside an account"})
 	}
 	directory, err := url.Parse(r.Account.Directory)
-	if err != nil || directory.Host == "" {
-		wrong = append(wrong, dcm.FieldError{Field: "account.directory", Message: "must be an https address"})
+	if err != nil || directory.Host == "" || !slices.Contains(c.Directories, r.Account.Directory) {
+		wrong = append(wrong, dcm.FieldError{Field: "account.directory", Message: "must be one of acmeDirectories"})
 	}
 	at, err := url.Parse(r.Account.NewAccount)
 	if err != nil || at.Scheme != "https" || directory == nil || at.Host != directory.Host || len(r.Account.NewAccount) > 1024 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"slices"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
@@ -23,30 +24,46 @@ type Challenges struct {
 	// Customers reads the platform's accounts with certificate authorities that
 	// sign for known customers only: JSON, see customer.
 	Customers func(context.Context) (dcm.Secret, error)
+	// Directories are the installation's certificate authorities.
+	Directories []string
+}
+
+// Challenged is what a VM is told. Bound says that the call has bound a key that
+// was not bound before.
+type Challenged struct {
+	Answer dcm.DNSChallenges
+	Bound  bool
 }
 
 // Challenge publishes a value for the VM's own name; an empty one withdraws
-// every value there is. Either may be repeated. CodeInvalid, CodeConflict (the VM
-// is ending, or has as many values as it may), CodeNotFound, CodeProviderAuth,
-// CodeProviderUnavailable (call again).
+// every value there is. Either may be repeated, as often as a ChallengeBook has
+// room. CodeInvalid, CodeConflict (the VM is ending, or has as many values as it
+// may), CodeNotFound, CodeRateLimited, CodeProviderAuth, CodeProviderUnavailable
+// (call again).
 //
-// A value is published first and counted then, so that calls at the same time
-// can't bring about more than there may be, and no release can miss one: either
-// it finds the value, or the VM is seen to be ending here.
+// The values are counted before one is published, which spares the DNS service what
+// would be refused, and again after, so that calls at the same time can't bring
+// about more than there may be, and no release can miss one: either it finds the
+// value, or the VM is seen to be ending here.
 //
 // With an Account it publishes nothing and answers with a binding.
-func (c *Challenges) Challenge(ctx context.Context, who dcm.TokenClaims, r dcm.DNSChallenge) (dcm.DNSChallenges, error) {
+func (c *Challenges) Challenge(ctx context.Context, who dcm.TokenClaims, r dcm.DNSChallenge) (Challenged, error) {
 	if r.Account != nil {
 		return c.bind(ctx, who, r)
 	}
+	answer, err := c.challenge(ctx, who, r)
+	return Challenged{Answer: answer}, err
+}
+
+func (c *Challenges) challenge(ctx context.Context, who dcm.TokenClaims, r dcm.DNSChallenge) (dcm.DNSChallenges, error) {
 	if err := checkChallenge(r); err != nil {
 		return dcm.DNSChallenges{}, err
 	}
-	tenant := c.Store.Tenant(who.Tenant)
-	vm, accounts, err := tenant.VMWithAccounts(ctx, who.VM)
+	known, err := c.Store.Tenant(who.Tenant).ChallengeContext(ctx, who.VM)
 	if err != nil {
 		return dcm.DNSChallenges{}, fmt.Errorf("read %s: %w", who.VM, err)
 	}
+	vm := known.VM
 	answer := dcm.DNSChallenges{Name: challengeName(vm), Values: []string{}}
 	if r.Value == "" && !vm.Status.Active() {
 		return answer, nil // its release has withdrawn them
@@ -56,7 +73,10 @@ func (c *Challenges) Challenge(ctx context.Context, who dcm.TokenClaims, r dcm.D
 			return dcm.DNSChallenges{}, err
 		}
 	}
-	zone, err := c.Accounts.Zone(ctx, accounts, vm.DNS)
+	if _, err := c.count(ctx, known, dcm.ChallengeCall{}); err != nil {
+		return dcm.DNSChallenges{}, err
+	}
+	zone, err := c.Accounts.Zone(ctx, known.Accounts, vm.DNS)
 	if err != nil {
 		return dcm.DNSChallenges{}, fmt.Errorf("open the DNS zone: %w", err)
 	}
@@ -67,6 +87,22 @@ func (c *Challenges) Challenge(ctx context.Context, who dcm.TokenClaims, r dcm.D
 		return dcm.DNSChallenges{}, err
 	}
 	return answer, nil
+}
+
+// count counts a call before it costs anybody anything, and returns the book as it
+// was before.
+func (c *Challenges) count(ctx context.Context, known dcm.ChallengeContext, call dcm.ChallengeCall) (dcm.ChallengeBook, error) {
+	vm := known.VM
+	call.At = c.Clock.Now()
+	call.KeepUntil = call.At.Add(dcm.ChallengeWindow)
+	if call.KeepUntil.Before(vm.ExpiresAt) {
+		call.KeepUntil = vm.ExpiresAt // when it begins to end, and may bind nothing any more
+	}
+	before, err := c.Store.Tenant(vm.TenantID).CountChallenge(ctx, vm.ID, known.Book, call)
+	if err != nil {
+		return before, fmt.Errorf("count a call of %s: %w", vm.ID, err)
+	}
+	return before, nil
 }
 
 func checkChallenge(r dcm.DNSChallenge) error {
@@ -92,8 +128,18 @@ func mayHaveCertificate(vm dcm.VM) error {
 
 func challengeName(vm dcm.VM) string { return dcm.ChallengeLabel + "." + vm.Hostname }
 
+var errAllPublished = dcm.Errorf(dcm.CodeConflict, "the VM has %d values published already; withdraw them first", maxChallenges)
+
 // publish returns all of the VM's values.
 func (c *Challenges) publish(ctx context.Context, zone dcm.DNSZone, vm dcm.VM, value string) ([]string, error) {
+	there, err := c.find(ctx, zone, vm)
+	if err != nil {
+		return nil, err
+	}
+	again := slices.ContainsFunc(there, func(r dcm.DNSRecord) bool { return r.Content == value })
+	if len(there) >= maxChallenges && !again {
+		return nil, errAllPublished
+	}
 	ids, err := c.DNS.Publish(ctx, zone, []dcm.DNSRecord{{
 		Name: challengeName(vm), Type: "TXT", Content: value, TTL: dcm.RecordTTLSeconds,
 		Comment: dcm.DNSComment(c.Installation, vm.TenantID, vm.ID),
@@ -119,7 +165,7 @@ func (c *Challenges) settled(ctx context.Context, zone dcm.DNSZone, vm dcm.VM) (
 		return nil, err
 	}
 	if len(found) > maxChallenges {
-		return nil, dcm.Errorf(dcm.CodeConflict, "the VM has %d values published already; withdraw them first", maxChallenges)
+		return nil, errAllPublished
 	}
 	now, err := c.Store.Tenant(vm.TenantID).VM(ctx, vm.ID)
 	if err != nil {

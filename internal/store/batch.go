@@ -19,6 +19,7 @@ type batch struct {
 	workspace    *dcm.Workspace
 	workspaceKey *dcm.WorkspaceKey
 	idempotency  *dcm.Idempotency
+	book         dcm.ChallengeBook
 }
 
 // readWithAccounts reads the items with these keys, and the tenant's accounts,
@@ -75,6 +76,11 @@ func (t *tenantStore) learn(known *batch, raw map[string]types.AttributeValue) e
 		var i workspaceKeyItem
 		err := attributevalue.UnmarshalMap(raw, &i)
 		known.workspaceKey = new(i.workspaceKey())
+		return err
+	case kindChallenges:
+		var i challengeItem
+		err := attributevalue.UnmarshalMap(raw, &i)
+		known.book = i.Book.book()
 		return err
 	case kindIdempotency:
 		var i idempotencyItem

@@ -92,6 +92,11 @@ func TestCalls(t *testing.T) {
 		costs("Accounts", "Query", func() error { _, err := acme.Accounts(ctx); return err })
 		costs("VMWithAccounts", "BatchGetItem", func() error { _, _, err := acme.VMWithAccounts(ctx, someVM); return err })
 		costs("ReleaseContext", "BatchGetItem", func() error { _, _, err := acme.ReleaseContext(ctx, someVM); return err })
+		costs("ChallengeContext", "BatchGetItem", func() error { _, err := acme.ChallengeContext(ctx, someVM); return err })
+		costs("CountChallenge", "UpdateItem", func() error {
+			_, err := acme.CountChallenge(ctx, someVM, dcm.ChallengeBook{}, dcm.ChallengeCall{At: now, KeepUntil: now})
+			return err
+		})
 		limit := dcm.RateBudget{}.Assume(dcm.RateLimit{Limit: 100, Remaining: 100, Interval: time.Second}, now)
 		take := dcm.RateTake{Use: dcm.RateOverdue, Least: 1, Most: 20, Now: now}
 		costs("Take from a rate budget", "UpdateItem", func() error { _, _, err := s.PlatformRate("hetzner").Take(ctx, limit, take); return err })

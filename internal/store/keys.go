@@ -27,6 +27,7 @@ const (
 	kindReconcile    = "RECONCILE"
 	kindOrphan       = "ORPHAN"
 	kindRate         = "RATE"
+	kindChallenges   = "CHALLENGES"
 
 	// leasePrefix begins the partitions of leases.
 	leasePrefix = "SWEEP#"
@@ -49,6 +50,11 @@ func partition(t dcm.TenantID) string { return tenantPrefix + string(t) }
 func profileKey(t dcm.TenantID) key { return key{partition(t), kindProfile} }
 
 func vmKey(t dcm.TenantID, id dcm.VMID) key { return key{partition(t), kindVM + "#" + string(id)} }
+
+// challengeKey is that of what is kept of a VM's calls for its certificate.
+func challengeKey(t dcm.TenantID, id dcm.VMID) key {
+	return key{partition(t), kindChallenges + "#" + string(id)}
+}
 
 func workspaceKey(t dcm.TenantID, id dcm.WorkspaceID) key {
 	return key{partition(t), kindWorkspace + "#" + string(id)}

@@ -101,7 +101,7 @@ func (k *Keeper) Keep(ctx context.Context) {
 	}
 	for k.untilDue(ctx) {
 		p := retry.Policy{
-			Base: k.patience(firstPause), Max: k.patience(longestPause),
+			Base: k.patience(firstPause), Max: k.patience(longestPause), Longest: k.patience(longestPause),
 			Transient: func(error) bool { return true },
 		}
 		if err := p.Do(ctx, k.renew); err != nil {
@@ -144,6 +144,14 @@ func (k *Keeper) untilDue(ctx context.Context) bool {
 	}
 }
 
+// told is how long the control plane said to wait.
+func told(err error) time.Duration {
+	if w, ok := errors.AsType[retry.Waiter](err); ok {
+		return w.RetryAfter()
+	}
+	return 0
+}
+
 // renew goes through the list once.
 func (k *Keeper) renew(ctx context.Context) error {
 	var failed []error
@@ -161,6 +169,9 @@ func (k *Keeper) renew(ctx context.Context) error {
 		}
 		k.log.Warn("no certificate from this directory", "directory", directory, "error", err)
 		failed = append(failed, fmt.Errorf("%s: %w", directory, err))
+		if told(err) > longestAsk {
+			break // the control plane has had enough, whichever directory it is for
+		}
 	}
 	return errors.Join(failed...)
 }

@@ -3,18 +3,22 @@ package certificate_test
 import (
 	"context"
 	"crypto/ecdsa"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/certificate"
@@ -30,13 +34,25 @@ type zone struct {
 	most   int
 	down   error
 	clears int
+	// calls are how many came, of which limit are answered, unless it is 0.
+	calls, limit, refused int
 	// customers holds the keys that bind accounts, by directory.
 	customers map[string][]byte
 }
 
+// tooOften is the control plane's answer to a VM that calls too often.
+type tooOften struct{}
+
+func (tooOften) Error() string             { return "rate_limited" }
+func (tooOften) RetryAfter() time.Duration { return time.Hour }
+
 func (z *zone) DNSChallenge(_ context.Context, r dcm.DNSChallenge) (dcm.DNSChallenges, error) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
+	if z.calls++; z.limit != 0 && z.calls > z.limit {
+		z.refused++
+		return dcm.DNSChallenges{}, tooOften{}
+	}
 	switch {
 	case z.down != nil:
 		return dcm.DNSChallenges{}, z.down
@@ -286,6 +302,68 @@ func TestACustomersAuthority(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFourFailingDirectories: a VM that gets its certificate from the fifth, and
+// had to be bound at each, calls no more often than it may.
+func TestFourFailingDirectories(t *testing.T) {
+	t.Parallel()
+	v := newVM(t)
+	v.zone.limit, v.zone.customers = dcm.MaxChallengeCalls, map[string][]byte{}
+	var all []*authority
+	for i := range 5 {
+		a := newAuthority(t, v.zone, v.clock, ninetyDays)
+		a.mac = []byte("a key of the platform's")
+		v.zone.customers[a.directory()] = a.mac
+		a.unproven = i < 4
+		all = append(all, a)
+	}
+	stop := v.start(all...)
+	v.certified(nil)
+	v.eventually("the challenges' end", func() bool { return len(v.zone.values()) == 0 })
+	stop()
+	if orders, _, _ := all[3].seen(); orders != 1 || v.zone.refused != 0 {
+		t.Errorf("%d orders at the fourth, %d of %d calls refused", orders, v.zone.refused, v.zone.calls)
+	}
+}
+
+// TestATooEagerVM waits as long as it is told, and asks no other directory
+// meanwhile.
+func TestATooEagerVM(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		z := &zone{limit: -1}
+		k := certificate.New(certificate.Options{
+			Hostname: hostname, Dir: t.TempDir(), Control: z, Clock: dcm.SystemClock{},
+			Directories: []string{"https://one.example/directory", "https://two.example/directory"},
+			HTTP:        &http.Client{Transport: paper{}},
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Hour)
+		defer cancel()
+		k.Keep(ctx)
+		if z.calls < 10 || z.calls > 11 {
+			t.Errorf("%d calls in ten hours, of which each was told to wait for one", z.calls)
+		}
+	})
+}
+
+// paper is an authority that opens accounts.
+type paper struct{}
+
+func (paper) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Replay-Nonce", rand.Text())
+	w.Header().Set("Location", "https://"+r.Host+"/accounts/1")
+	at := "https://" + r.URL.Host
+	switch r.URL.Path {
+	case "/directory":
+		_ = json.NewEncoder(w).Encode(map[string]string{"newNonce": at + "/nonce", "newAccount": at + "/account", "newOrder": at + "/orders"})
+	case "/account":
+		w.WriteHeader(http.StatusCreated)
+		_ = json.NewEncoder(w).Encode(map[string]string{"status": "valid"})
+	}
+	return w.Result(), nil
 }
 
 func TestWithoutTheControlPlane(t *testing.T) {

@@ -15,6 +15,8 @@ import (
 const (
 	// askAttempts is how often the control plane is asked for the same.
 	askAttempts = 4
+	// longestAsk is the longest pause between two such tries.
+	longestAsk = 10 * time.Second
 	// visibleTimeout is how long we wait for a value to show. Afterwards the
 	// authority has the last word.
 	visibleTimeout = time.Minute
@@ -48,7 +50,9 @@ func (s *solver) Present(ctx context.Context, c acme.Challenge) error {
 
 func (k *Keeper) asking() retry.Policy {
 	return retry.Policy{
-		Base: k.patience(time.Second), Max: k.patience(10 * time.Second), Attempts: askAttempts, Transient: control.Transient,
+		Base: k.patience(time.Second), Max: k.patience(longestAsk), Attempts: askAttempts,
+		// An order does not last as long as what is told when a VM calls too often.
+		Transient: func(err error) bool { return control.Transient(err) && told(err) <= longestAsk },
 	}
 }
 

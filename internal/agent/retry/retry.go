@@ -3,6 +3,7 @@
 package retry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -11,10 +12,15 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
+const defaultLongest = 5 * time.Minute
+
 // Policy says how often and how long apart. The pause before try n+1 is drawn
 // from [0, Base·2ⁿ], and never above Max.
 type Policy struct {
 	Base, Max time.Duration
+	// Longest is the most that an error may ask to wait for: a server that asks for
+	// more is mistaken. 0 is for five minutes.
+	Longest time.Duration
 	// Attempts bounds the tries; 0 means until the context ends.
 	Attempts int
 	// Transient reports whether an error is worth another try.
@@ -57,8 +63,7 @@ func (p Policy) Pause(attempt int, err error) time.Duration {
 		pause = rand.N(ceiling + 1)
 	}
 	if w, ok := errors.AsType[Waiter](err); ok {
-		// A server that asks for hours is mistaken: nothing here may stall so long.
-		pause = max(pause, min(w.RetryAfter(), 5*time.Minute))
+		pause = max(pause, min(w.RetryAfter(), cmp.Or(p.Longest, defaultLongest)))
 	}
 	return pause
 }

@@ -68,4 +68,8 @@ func TestPause(t *testing.T) {
 	if d := policy().Pause(0, busyFor(time.Hour)); d > 5*time.Minute {
 		t.Errorf("asked for an hour, it is %v", d)
 	}
+	p := policy()
+	if p.Longest = time.Hour; p.Pause(0, busyFor(2*time.Hour)) != time.Hour || p.Pause(0, busyFor(time.Minute)) != time.Minute {
+		t.Error("it does not wait as it was told")
+	}
 }

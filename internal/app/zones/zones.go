@@ -36,6 +36,7 @@ func TenantDNSSet(a *app.App) (lambda.Handler, error) {
 func VmsDNSChallenge(a *app.App) (lambda.Handler, error) {
 	return keys.Endpoint(a, api.VmsDNSChallenge(&lifecycle.Challenges{
 		Common: a.Common(), DNS: DNS(a), Customers: secrets.Source(a, a.Config.ACMECustomers),
+		Directories: a.Config.ACMEDirectories,
 		Accounts: &tenancy.Accounts{
 			Sealer: keys.AccountSealer(a), DNSToken: secrets.Source(a, a.Config.CloudflareToken), ZoneID: a.Config.ZoneID,
 		},

@@ -134,6 +134,11 @@ func isolation(t *testing.T, s *subject) {
 			wantEqual(t, a, dcm.TenantAccounts{})
 			return err
 		},
+		"ChallengeContext": func(vm dcm.VM) error {
+			c, err := spy.ChallengeContext(t.Context(), vm.ID)
+			wantEqual(t, c, dcm.ChallengeContext{})
+			return err
+		},
 		"KeyWithAccounts": func(vm dcm.VM) error {
 			_, a, err := spy.KeyWithAccounts(t.Context(), vm.WorkspaceID, 1)
 			wantEqual(t, a, dcm.TenantAccounts{})

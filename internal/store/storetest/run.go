@@ -70,6 +70,8 @@ func Run(t *testing.T, newStore New) {
 		{"rate budgets read along", rateRead},
 		{"rate budget of an account", rateOfAccount},
 		{"race for a rate budget", raceForRate},
+		{"challenges", challenges},
+		{"race to bind an account", raceToBindAccount},
 		{"reconcile", reconcile},
 		{"live VMs", liveVMs},
 		{"orphans", orphans},
