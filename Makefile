@@ -33,7 +33,7 @@ help: ## this list
 ##@ Use
 
 .PHONY: run
-run: ## the whole system on this machine; PORT=7070 (needs npm once)
+run: ## the whole system on this machine; PORT=7070, TLS=1 for VMs that speak TLS (needs npm once)
 	@echo "devcontainer-manager: preparing the local stack"
 	@$(MAKE) --no-print-directory web
 	@echo "building the local stack (the first time takes a minute)"

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -219,6 +220,30 @@ func TestEnding(t *testing.T) {
 				t.Errorf("%s is left", c.dir)
 			}
 		})
+	}
+}
+
+// TestAPortThatIsTaken is told before anything is built, with what to do.
+func TestAPortThatIsTaken(t *testing.T) {
+	t.Parallel()
+	dir, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	for _, name := range []string{"PORT", "EDGE_PORT"} {
+		c := exec.CommandContext(t.Context(), filepath.Join(dir, "local"))
+		// There is no Go to build an agent with.
+		c.Dir, c.Env = "../..", []string{"PATH=/nowhere", "PORT=0", "EDGE_PORT=0", name + "=" + port, "TMPDIR=" + t.TempDir()}
+		out, err := c.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), port+"; "+name+"=…") {
+			t.Errorf("%v: %s", err, out)
+		}
 	}
 }
 

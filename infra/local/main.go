@@ -45,6 +45,11 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	for name, port := range map[string]int{"PORT": o.Port, "EDGE_PORT": o.EdgePort} {
+		if port != 0 && free(port) == 0 {
+			return fmt.Errorf("another program, perhaps a second stack, has port %d; %s=… to take another", port, name)
+		}
+	}
 	if o.AgentBinary == "" {
 		dir, err := os.MkdirTemp("", "dcm-agent-")
 		if err != nil {

@@ -17,20 +17,26 @@ func (s *Stack) Banner(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	scheme := "http"
-	if s.options.TLS != nil {
+	scheme, signed := "http", ""
+	if o := s.options.TLS; o != nil {
 		scheme = "https"
+		if len(o.Directories) == 0 {
+			signed = selfSigned
+		}
 	}
-	_, err = fmt.Fprintf(w, banner, s.URL, scheme, s.EdgePort, s.Dir, s.SampleRepository, token.Reveal(),
+	_, err = fmt.Fprintf(w, banner, s.URL, scheme, s.EdgePort, signed, s.Dir, s.SampleRepository, token.Reveal(),
 		s.URL, s.SampleRepository, s.URL, s.URL)
 	return err
 }
+
+const selfSigned = `
+                     (they sign their certificates themselves: a browser warns, curl wants -k)`
 
 const banner = `
 devcontainer-manager is running. Everything is local, and gone when it ends (Ctrl-C).
 
   API                %s
-  VMs                %s://ui.<vm>.default.vm.localhost:%d
+  VMs                %s://ui.<vm>.default.vm.localhost:%d%s
   Logs               %s
   Sample repository  %s
 

@@ -40,6 +40,10 @@ func (s *Stack) controlToken(w http.ResponseWriter, r *http.Request) {
 	if !readJSON(w, r, &who) {
 		return
 	}
+	if !who.Tenant.Valid() {
+		writeError(w, http.StatusBadRequest, errors.New("tenant must be a DNS label of at most 32 characters"))
+		return
+	}
 	token, err := s.Token(who)
 	if err != nil {
 		writeError(w, http.StatusInternalServerError, err)

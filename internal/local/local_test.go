@@ -69,16 +69,20 @@ type stack struct {
 	client *http.Client
 }
 
-func mustStart(t *testing.T) *stack {
+func mustStart(t *testing.T, change ...func(*local.Options)) *stack {
 	t.Helper()
 	agent := filepath.Join(t.TempDir(), "agent")
 	if err := os.WriteFile(agent, []byte("#!/bin/sh\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	e := &echo{calls: map[string]int{}}
-	s, err := local.Start(t.Context(), local.Options{
+	o := local.Options{
 		Template: "../../template.yaml", Functions: e.build, AgentBinary: agent, Dir: t.TempDir(), FunctionOutput: io.Discard,
-	})
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	s, err := local.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,6 +254,16 @@ func TestFaultsAreCheckedAndCleared(t *testing.T) {
 	}
 }
 
+func TestNoTokenForWhatCanBeNoTenant(t *testing.T) {
+	t.Parallel()
+	s := mustStart(t)
+	for tenant, want := range map[string]int{"acme": http.StatusOK, "Acme": http.StatusBadRequest, "a.b": http.StatusBadRequest, "": http.StatusBadRequest} {
+		if status := s.call("POST", "/_local/token", "", map[string]string{"tenant": tenant}, nil); status != want {
+			t.Errorf("%q: %d", tenant, status)
+		}
+	}
+}
+
 func TestControlsAnswerToLocalhostOnly(t *testing.T) {
 	t.Parallel()
 	s := mustStart(t)
@@ -309,6 +323,24 @@ func TestBanner(t *testing.T) {
 	}
 	if strings.Contains(b.String(), "%!") {
 		t.Error("the banner is wrongly formatted")
+	}
+}
+
+// TestBannerOfSelfSigned: whoever asked for TLS is told what the certificates are.
+func TestBannerOfSelfSigned(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		tls  *local.TLS
+		told bool
+	}{{nil, false}, {&local.TLS{}, true}, {&local.TLS{Directories: []string{"https://acme.example/directory"}}, false}} {
+		s := mustStart(t, func(o *local.Options) { o.TLS = c.tls })
+		var b strings.Builder
+		if err := s.Banner(&b); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(b.String(), "curl wants -k") != c.told || strings.Contains(b.String(), "%!") {
+			t.Errorf("with %+v: %s", c.tls, b.String())
+		}
 	}
 }
 
