@@ -23,6 +23,7 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/machine"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/machine/guest"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/web"
 )
 
 // patience is how long anything may take before a test gives it up; a machine
@@ -104,7 +105,10 @@ func mustStart(t *testing.T, o worldOptions) *world {
 	if o.machine {
 		w.patience = machinePatience
 	}
-	ca := mustAuthority(t)
+	authority, err := web.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
 	logs := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	w.Stack, err = local.Start(t.Context(), local.Options{
 		Template: "../../template.yaml", AgentBinary: agent, Dir: t.TempDir(), HeartbeatInterval: time.Second,
@@ -112,7 +116,7 @@ func mustStart(t *testing.T, o worldOptions) *world {
 		ManualSchedules: true,
 		Hardware: func(m machine.Options) (machine.Hardware, error) {
 			g, err := guest.New(guest.Options{
-				Dir: m.Dir, Disk: disk, Kernel: kernel, Trust: ca.pem, Prepare: o.prepare, IPv6Metadata: o.ipv6, Engine: o.engine,
+				Dir: m.Dir, Disk: disk, Kernel: kernel, Trust: authority.PEM(), Prepare: o.prepare, IPv6Metadata: o.ipv6, Engine: o.engine,
 				Hosts: map[string]string{gitHost: guest.Address, registryHost: guest.Address}, Logger: logs,
 			})
 			w.guests = g
@@ -133,7 +137,12 @@ func mustStart(t *testing.T, o worldOptions) *world {
 	w.repositories = filepath.Dir(strings.TrimPrefix(w.SampleRepository, "file://"))
 	w.repo = mustPublish(t, strings.TrimPrefix(w.SampleRepository, "file://"))
 	w.registry = &ociRegistry{}
-	serve(t, ca, map[string]http.Handler{gitHost: http.FileServer(http.Dir(w.repositories)), registryHost: w.registry})
+	sites := map[string]http.Handler{gitHost: http.FileServer(http.Dir(w.repositories)), registryHost: w.registry}
+	closer, err := authority.Serve(guest.Address+":443", sites, logs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = closer.Close() })
 	var answer struct{ Token string }
 	w.must(http.StatusOK, "POST", "/_local/token", nil, &answer)
 	w.token = answer.Token

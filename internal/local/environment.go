@@ -41,7 +41,7 @@ func (s *Stack) overrides(agentDigest string) map[string]string {
 		"HCLOUD_ENDPOINT":           s.services.urls["hetzner"] + "/v1",
 		"CLOUDFLARE_ENDPOINT":       s.services.urls["cloudflare"] + "/client/v4",
 		"API_URL":                   s.URL,
-		"URL_SCHEME":                "http",
+		"URL_SCHEME":                s.scheme(),
 		"URL_PORT":                  strconv.Itoa(s.EdgePort),
 		"HEARTBEAT_SECONDS":         strconv.Itoa(max(1, int(o.HeartbeatInterval.Seconds()))),
 		"ALLOW_FILE_REPOSITORIES":   "true",

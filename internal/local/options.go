@@ -3,6 +3,7 @@ package local
 import (
 	"io"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -34,6 +35,12 @@ type Options struct {
 	// loopback. Another one must be reachable by nobody but the servers: the
 	// stand-ins know no secrets.
 	Address string
+	// Doors are where the stack's user comes in, if Address is out of reach; nil
+	// for Address itself.
+	Doors *Doors
+	// TLS says that the servers' gateways speak TLS: VMs' addresses are then https,
+	// and connections are passed on unopened.
+	TLS bool
 	// Hardware makes what servers are; nil for processes.
 	Hardware func(machine.Options) (machine.Hardware, error)
 	// Dir is where everything is kept while the stack runs; "" for a new
@@ -56,6 +63,10 @@ type Options struct {
 	Progress func(string)
 	Logger   *slog.Logger
 }
+
+// Doors are listeners for the API, beside its own, and for the VMs' addresses.
+// The stack closes them.
+type Doors struct{ API, VMs net.Listener }
 
 func (o Options) withDefaults() Options {
 	if o.HeartbeatInterval == 0 {
