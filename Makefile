@@ -18,6 +18,7 @@ BUILD_FUNCTION := CGO_ENABLED=0 GOOS=linux go build $(REPRODUCIBLE) -tags lambda
 BUILD_AGENT    := CGO_ENABLED=0 GOOS=linux go build $(REPRODUCIBLE)
 HOST_ARCH      := $(shell go env GOHOSTARCH 2>/dev/null)
 
+PEBBLE := github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The Python tools live in a folder named after what they are pinned to.
 PYTHON := $(CACHE)/python-$(shell cksum < $(ROOT)/.ci/python/requirements.txt | cut -d' ' -f1)
@@ -166,6 +167,14 @@ LOAD ?= 50,1000,5000,3
 .PHONY: load
 load: web ## tenants, VMs at once, VMs, minutes under failing services; LOAD=50,1000,5000,3
 	DCM_LOAD=$(LOAD) go test -count=1 -timeout 30m -v -run 'TestLoad$$|TestSweepCost' -parallel 1 ./internal/api
+
+.PHONY: acme
+acme: web $(CACHE)/$(PEBBLE) ## Pebble, Let's Encrypt's test server, signs a VM's certificate
+	DCM_PEBBLE=$(CACHE)/$(PEBBLE)/pebble go test -count=1 -v -run TestPebble ./internal/api ./internal/local
+
+# Outside the module: what it needs is none of ours.
+$(CACHE)/$(PEBBLE):
+	cd / && GOBIN=$@ GOFLAGS= go install $(PEBBLE)
 
 .PHONY: mutations
 mutations: web ## takes guards out of a copy of the code, one by one: a named test must notice each

@@ -94,6 +94,41 @@ func mutants() []mutant {
 			apiTests, "TestQuota$",
 		},
 		{
+			"no challenge outlives its VM's release", "internal/lifecycle/release_steps.go",
+			"receipt, found...); err != nil {", "receipt, vm.DNS.RecordIDs...); err != nil {",
+			apiTests, "TestChallenge$",
+		},
+		{
+			"nor an address whose comment somebody changed", "internal/lifecycle/release_steps.go",
+			"range vm.DNS.RecordIDs {", "range vm.DNS.RecordIDs[:0] {",
+			apiTests, "TestChallenge$",
+		},
+		{
+			"a batch that names a record that is gone withdraws the others", "internal/dns/cloudflare/withdraw.go",
+			"if !refused {", "if !refused || err != nil {",
+			"./internal/dns/cloudflare", "TestConformance$",
+		},
+		{
+			"an account is bound at its directory's own host", "internal/lifecycle/binding.go",
+			"at.Host != directory.Host", "false",
+			apiTests, "TestChallenge$",
+		},
+		{
+			"no account is bound for a VM that ends", "internal/lifecycle/binding.go",
+			"if err := mayHaveCertificate(vm); err != nil {", "if err := mayHaveCertificate(vm); err != nil && false {",
+			apiTests, "TestChallenge$",
+		},
+		{
+			"a challenge is looked at again once it is published", "internal/lifecycle/challenge.go",
+			"if err := mayHaveCertificate(now); err != nil {", "if err := mayHaveCertificate(vm); now.ID == \"\" {",
+			apiTests, "TestChallenge$",
+		},
+		{
+			"a certificate's challenges are two at most", "internal/lifecycle/challenge.go",
+			"if len(found) > maxChallenges {", "if false {",
+			apiTests, "TestChallenge$",
+		},
+		{
 			"no heartbeat moves a hard deadline", "internal/lifecycle/heartbeat.go",
 			"due := earliest(now.Add(dcm.HeartbeatLostAfter), hardDeadline(vm))\n\tif", "due := now.Add(dcm.HeartbeatLostAfter)\n\tif",
 			apiTests, "TestDeadlines$",

@@ -104,7 +104,7 @@ func guests(kind string, o local.Options) (theatre, error) {
 		image := os.Getenv("DCM_GUEST_IMAGE")
 		g.Disk, g.Kernel = filepath.Join(image, "disk.ext4"), filepath.Join(image, "vmlinuz")
 	}
-	o.Port, o.Address, o.TLS, o.Doors = 0, guest.Address, true, doors
+	o.Port, o.Address, o.TLS, o.Doors = 0, guest.Address, &local.TLS{}, doors
 	o.Hardware = func(m hardware.Options) (hardware.Hardware, error) {
 		g.Dir = m.Dir
 		return guest.New(g)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/backup"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/certificate"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/control"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/idle"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/proc"
@@ -25,6 +26,7 @@ type agent struct {
 	clock   dcm.Clock
 	// bearings are for times that the control plane named.
 	bearings *bearings
+	heard    heard
 	pace     pace
 	config   dcm.AgentConfig
 	store    *store
@@ -34,6 +36,9 @@ type agent struct {
 	monitor  atomic.Pointer[idle.Monitor]
 	saver    backup.Saver
 	saving   sync.Mutex // one backup at a time
+
+	// certificate is nil where the gateway shows the one it signs itself, or none.
+	certificate *certificate.Keeper
 
 	processes *proc.Workspace
 	runtime   workspace.Runtime
@@ -137,6 +142,7 @@ func (a *agent) live() error {
 	if err := a.makeRuntime(known.Answer); err != nil {
 		return err
 	}
+	a.makeCertificate(known.Answer)
 	front, err := a.openFront(known.Answer)
 	if err != nil {
 		return err
@@ -146,6 +152,9 @@ func (a *agent) live() error {
 	beating, stopBeating := context.WithCancel(a.life)
 	var background sync.WaitGroup
 	background.Go(func() { a.beatForever(beating) })
+	if a.certificate != nil {
+		background.Go(func() { a.certificate.Keep(beating) })
+	}
 	background.Go(func() { a.watchLifetime(beating, known.Answer.ExpiresAt) })
 	defer background.Wait()
 	defer stopBeating()

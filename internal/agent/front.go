@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 
+	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/certificate"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/gateway"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/idle"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/proc"
@@ -40,6 +42,19 @@ func (a *agent) makeRuntime(answer *dcm.BootstrapAnswer) error {
 	return nil
 }
 
+// makeCertificate prepares for what the gateway shows to browsers. Where it
+// serves plain HTTP, and where there is no authority to ask, there is nothing to
+// keep.
+func (a *agent) makeCertificate(answer *dcm.BootstrapAnswer) {
+	if a.options.Listen != "" && !a.options.TLS || len(answer.ACMEDirectories) == 0 {
+		return
+	}
+	a.certificate = certificate.New(certificate.Options{
+		Hostname: answer.Hostname, Directories: answer.ACMEDirectories, Dir: filepath.Join(a.options.StateDir, "certificate"),
+		Control: a.client, Clock: a.clock, Logger: a.log, UserAgent: "dcm-agent/" + a.options.Version, Patience: a.options.Patience,
+	})
+}
+
 // front is the gateway and its listeners.
 type front struct {
 	gateway *gateway.Gateway
@@ -60,6 +75,9 @@ func (a *agent) openFront(answer *dcm.BootstrapAnswer) (*front, error) {
 	listeners, err := a.listen()
 	if err != nil {
 		return nil, err
+	}
+	if a.certificate != nil {
+		listeners.GetCertificate = a.certificate.Get
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &front{gateway: g, stop: cancel, done: make(chan struct{})}
@@ -82,16 +100,20 @@ func (a *agent) listen() (l gateway.Listeners, err error) {
 		}
 		return l, nil
 	}
-	if l.HTTP, err = net.Listen("tcp", a.options.Listen); err != nil {
+	one, err := net.Listen("tcp", a.options.Listen)
+	if err != nil {
 		return l, fmt.Errorf("listen for the gateway: %w", err)
 	}
 	if a.options.PortFile != "" {
-		port := strconv.Itoa(l.HTTP.Addr().(*net.TCPAddr).Port)
+		port := strconv.Itoa(one.Addr().(*net.TCPAddr).Port)
 		if err := writeFile(a.options.PortFile, []byte(port)); err != nil {
-			return l, errors.Join(err, l.HTTP.Close())
+			return l, errors.Join(err, one.Close())
 		}
 	}
-	return l, nil
+	if a.options.TLS {
+		return gateway.Listeners{TLS: one}, nil
+	}
+	return gateway.Listeners{HTTP: one}, nil
 }
 
 // close ends the terminals and stops serving. It may be called again.

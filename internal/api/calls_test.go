@@ -41,6 +41,7 @@ func testCallsPerOperation(t *testing.T, own bool) {
 	}
 	// Two warm-ups: what a cold start fetches once is not a call per request.
 	m, _ := w.running(user)
+	m.challenge(challengeValue("warm")).expect(t, 200)
 	m.call("POST", m.path("/cleanup"), dcm.Cleanup{Reason: dcm.StopUser}).expect(t, 202)
 
 	check := func(name string, dynamodb, kms, provider, dns int, f func()) {
@@ -67,12 +68,21 @@ func testCallsPerOperation(t *testing.T, own bool) {
 	w.advance(4 * time.Minute)
 	check("heartbeat that moves dueAt", 2, 0, 0, 0, func() { m.beat(dcm.Heartbeat{State: dcm.AgentRunning}) })
 	check("heartbeat after that", 1, 0, 0, 0, func() { m.beat(dcm.Heartbeat{State: dcm.AgentRunning}) })
+	check("dns-challenge", 2, 0, 0, 2, func() { m.challenge(challengeValue("one")).expect(t, 200) })
+	check("dns-challenge that withdraws", 1, 0, 0, 2, func() { m.challenge("").expect(t, 200) })
 	check("cleanup", 3, 2, 2, 2, func() {
 		m.call("POST", m.path("/cleanup"), dcm.Cleanup{Reason: dcm.StopUser}).expect(t, 202)
 	})
 	if got := user.get(vm); got.Status != dcm.StatusStopped {
 		t.Errorf("status %s after cleanup", got.Status)
 	}
+	// Challenges that are left for its certificate make a release no dearer.
+	m, _ = w.running(user)
+	m.challenge(challengeValue("one")).expect(t, 200)
+	m.challenge(challengeValue("two")).expect(t, 200)
+	check("cleanup with challenges", 3, 2, 2, 2, func() {
+		m.call("POST", m.path("/cleanup"), dcm.Cleanup{Reason: dcm.StopUser}).expect(t, 202)
+	})
 	w.nothingLeft()
 }
 

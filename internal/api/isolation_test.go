@@ -111,9 +111,10 @@ func attempts() map[string]func(*stage) []attempt {
 		"POST /vms/{id}/bootstrap": func(s *stage) []attempt {
 			return []attempt{s.swap(caller{s.world, s.spare.bootToken}, "POST", "/vms/{vm}/bootstrap", 401, dcm.BootstrapRequest{PublicKey: s.spare.publicKey})}
 		},
-		"POST /vms/{id}/heartbeat": foreignVM("/heartbeat", dcm.Heartbeat{State: dcm.AgentRunning, Phase: dcm.PhaseReady}),
-		"POST /vms/{id}/backups":   foreignVM("/backups", dcm.BackupStart{}),
-		"POST /vms/{id}/cleanup":   foreignVM("/cleanup", dcm.Cleanup{Reason: dcm.StopUser, Discard: true}),
+		"POST /vms/{id}/heartbeat":     foreignVM("/heartbeat", dcm.Heartbeat{State: dcm.AgentRunning, Phase: dcm.PhaseReady}),
+		"POST /vms/{id}/backups":       foreignVM("/backups", dcm.BackupStart{}),
+		"POST /vms/{id}/dns-challenge": foreignVM("/dns-challenge", dcm.DNSChallenge{Value: challengeValue("theirs")}),
+		"POST /vms/{id}/cleanup":       foreignVM("/cleanup", dcm.Cleanup{Reason: dcm.StopUser, Discard: true}),
 		"POST /vms/{id}/backups/{backupId}/parts": foreignBackup("/parts", dcm.BackupParts{
 			Parts: []dcm.PartSpec{{Number: 1, SizeBytes: 1, SHA256: digest(nil)}},
 		}),

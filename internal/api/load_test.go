@@ -275,12 +275,12 @@ func (l *load) sweeps() {
 	}
 }
 
-// check lets the sweeps come round without faults, and asks for the invariants
-// of every tenant.
+// check lets the sweeps come round without faults, until what a lost answer has
+// left is old enough to be judged, and asks for the invariants of every tenant.
 func (l *load) check(when string) {
 	l.clearFaults()
-	for range 4 {
-		l.advance(time.Minute)
+	for range 5 {
+		l.advance(4 * time.Minute)
 		if !l.ended {
 			each(len(l.machines), l.size.workers, func(n int) { l.beat(l.machines[n]) })
 		}

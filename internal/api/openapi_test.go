@@ -38,6 +38,7 @@ func contracts() map[string]contract {
 		"vms-backup-start":       {api.VmsBackupStart(nil), dcm.BackupStart{}, dcm.BackupStarted{}},
 		"vms-backup-parts":       {api.VmsBackupParts(nil), dcm.BackupParts{}, dcm.BackupPartURLs{}},
 		"vms-backup-complete":    {api.VmsBackupComplete(nil), dcm.BackupComplete{}, dcm.BackupCompleted{}},
+		"vms-dns-challenge":      {api.VmsDNSChallenge(nil), dcm.DNSChallenge{}, dcm.DNSChallenges{}},
 		"vms-cleanup":            {api.VmsCleanup(nil, links), dcm.Cleanup{}, api.VM{}},
 		"workspaces-list":        {api.WorkspacesList(nil), nil, api.Page[api.Workspace]{}},
 		"workspaces-get":         {api.WorkspacesGet(nil), nil, api.Workspace{}},
@@ -322,7 +323,7 @@ func kindOf(g reflect.Type) string {
 		return "array"
 	case g.Kind() == reflect.Struct, g.Kind() == reflect.Map:
 		return "object"
-	case g.Kind() == reflect.Float64:
+	case g.Kind() == reflect.Float64, g == reflect.TypeFor[dcm.Tenths]():
 		return "number"
 	default:
 		return "integer"

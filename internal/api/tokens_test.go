@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
+	"net/http"
+	"reflect"
 	"testing"
 	"time"
 
@@ -26,7 +28,7 @@ func TestBootstrapTokenWorksForOneKey(t *testing.T) {
 	}
 	again := m.bootstrap()
 	again.VMToken = first.VMToken
-	if again != first {
+	if !reflect.DeepEqual(again, first) {
 		t.Errorf("the same key is answered differently:\n%+v\n%+v", first, again)
 	}
 	thief := *m
@@ -104,17 +106,77 @@ func TestHeartbeatRenewsTheToken(t *testing.T) {
 	if m.beat(dcm.Heartbeat{State: dcm.AgentRunning}); m.token != old {
 		t.Error("renewed too early")
 	}
-	// Step by step, or the sweep would take the jump for a silence.
-	for range 50 {
-		w.advance(8 * time.Minute)
-		m.beat(dcm.Heartbeat{State: dcm.AgentRunning})
-	}
+	w.advance(dcm.VMTokenLife / 2)
+	m.beat(dcm.Heartbeat{State: dcm.AgentRunning})
 	if m.token == old {
-		t.Error("not renewed after more than half its life")
+		t.Error("not renewed after half its life")
 	}
 	if a := m.beat(dcm.Heartbeat{State: dcm.AgentRunning}); a.Command != dcm.CommandNone {
 		t.Errorf("command %s", a.Command)
 	}
+}
+
+// TestAVMThatWasCutOff: with the oldest token that a VM can hold, it is let in
+// again for as long as its record waits for it, and what it has is saved.
+func TestAVMThatWasCutOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	user := w.user("acme")
+	m := w.machine(decodeVM(t, user, w.launchWith("maxLifetimeMinutes", 10080)))
+	w.hardware.keepOn()
+	m.bootstrap()
+	m.beat(dcm.Heartbeat{State: dcm.AgentRunning})
+	held := m.token
+	w.advance(dcm.VMTokenLife/2 - time.Second)
+	if m.beat(dcm.Heartbeat{State: dcm.AgentRunning}); m.token != held {
+		t.Fatal("it has a fresh token")
+	}
+	w.advance(dcm.HeartbeatLostAfter + time.Second)
+	w.sweep()
+	since := user.get(m.id).StoppingAt
+	if since == nil {
+		t.Fatal("it was not missed")
+	}
+	for w.Now().Before(since.Add(dcm.StopGrace - time.Hour)) {
+		w.advance(time.Hour)
+		w.sweep()
+	}
+	if a := m.beat(dcm.Heartbeat{State: dcm.AgentRunning}); a.Command != dcm.CommandStop || a.Discard {
+		t.Fatalf("it is told %+v", a)
+	}
+	m.backup(0, []byte("all of it"))
+	m.cleanup(1).expect(t, 202)
+	if got := string(w.read("acme", m.boot.WorkspaceID)); got != "all of it" {
+		t.Errorf("the workspace holds %q", got)
+	}
+	w.nothingLeft()
+}
+
+// TestASwitchedOffServerSavesItsWork: what is on a server that somebody switched
+// off is worth a boot.
+func TestASwitchedOffServerSavesItsWork(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	user := w.user("acme")
+	m, vm := w.running(user)
+	w.hardware.keepOn()
+	w.hetznerDo(http.MethodPost, "/servers/"+*user.get(vm.ID).ProviderID+"/actions/poweroff")
+	off := func() bool { return w.State().Servers[0].Status == "off" }
+	w.eventually("the server is off", off)
+	w.advance(dcm.HeartbeatLostAfter + time.Second)
+	w.sweep() // it is missed
+	w.advance(dcm.HeartbeatLostAfter + time.Second)
+	w.sweep() // and looked for
+	w.eventually("the server is on", func() bool { return !off() })
+	if a := m.beat(dcm.Heartbeat{State: dcm.AgentRunning}); a.Command != dcm.CommandStop || a.Discard {
+		t.Fatalf("it is told %+v", a)
+	}
+	m.backup(0, []byte("all of it"))
+	m.cleanup(1).expect(t, 202)
+	if got := string(w.read("acme", vm.WorkspaceID)); got != "all of it" {
+		t.Errorf("the workspace holds %q", got)
+	}
+	w.nothingLeft()
 }
 
 func decodeVM(t *testing.T, user caller, body any) dcm.VMID {

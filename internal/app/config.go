@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,6 +51,8 @@ type Config struct {
 	DefaultImage      string
 	HeartbeatInterval time.Duration
 	BackupInterval    time.Duration
+	// ACMEDirectories are where the VMs ask for certificates, first choice first.
+	ACMEDirectories []string
 
 	// MaxOrphanDeletions is the most that one run of sweep-orphans deletes.
 	MaxOrphanDeletions int
@@ -62,6 +65,8 @@ type Config struct {
 	// HetznerSSHKeyID is the platform's key for new servers; "" for none.
 	HetznerSSHKeyID string
 	CloudflareToken SecretSetting
+	// ACMECustomers are the platform's accounts with certificate authorities.
+	ACMECustomers SecretSetting
 
 	Region    string
 	Endpoints Endpoints
@@ -118,6 +123,7 @@ func ReadConfig(getenv func(string) string) (Config, error) {
 		HetznerToken:    SecretSetting{dcm.NewSecret(getenv("HCLOUD_TOKEN")), getenv("HCLOUD_TOKEN_PARAMETER")},
 		HetznerSSHKeyID: getenv("HCLOUD_SSH_KEY_ID"),
 		CloudflareToken: SecretSetting{dcm.NewSecret(getenv("CLOUDFLARE_TOKEN")), getenv("CLOUDFLARE_TOKEN_PARAMETER")},
+		ACMECustomers:   SecretSetting{dcm.NewSecret(getenv("ACME_CUSTOMERS")), getenv("ACME_CUSTOMERS_PARAMETER")},
 
 		Region: e.or("AWS_REGION", "us-east-1"),
 		Endpoints: Endpoints{
@@ -131,6 +137,7 @@ func ReadConfig(getenv func(string) string) (Config, error) {
 			c.AgentSHA256[arch] = sum
 		}
 	}
+	c.ACMEDirectories = e.urls("ACME_DIRECTORIES")
 	c.DefaultPermissions = e.permissions("DEFAULT_PERMISSIONS")
 	c.Sizes = e.sizes("SIZES", c.DefaultProvider)
 	if c.Installation != "" && !dcm.TenantID(c.Installation).Valid() {
@@ -197,6 +204,17 @@ func (e *environment) permissions(name string) []dcm.Permission {
 			e.wrong("%s: %s is for tokens that carry it themselves", name, word)
 		}
 		list = append(list, dcm.Permission(word))
+	}
+	return list
+}
+
+// urls reads addresses with commas or spaces between them.
+func (e *environment) urls(name string) []string {
+	list := strings.FieldsFunc(e.get(name), func(r rune) bool { return r == ' ' || r == ',' })
+	for _, text := range list {
+		if u, err := url.Parse(text); err != nil || u.Scheme != "https" || u.Host == "" {
+			e.wrong("%s: %q is not an https address", name, text)
+		}
 	}
 	return list
 }

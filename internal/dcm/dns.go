@@ -46,22 +46,40 @@ type DNS interface {
 	// same order. A record that exists already with the same name, type,
 	// content and comment is an earlier try that succeeded: it is adopted.
 	Publish(ctx context.Context, z DNSZone, records []DNSRecord) ([]string, error)
-	// Withdraw deletes a record. One that is already gone is success.
-	Withdraw(ctx context.Context, z DNSZone, id string) error
+	// Withdraw deletes records: in one call, unless some of several are gone
+	// already, which is success.
+	Withdraw(ctx context.Context, z DNSZone, ids ...string) error
 	// Find returns every record with exactly this comment, over all pages; a
 	// failed page fails the call. With prefix true, every record whose
 	// comment begins with it.
 	Find(ctx context.Context, z DNSZone, comment string, prefix bool) ([]DNSRecord, error)
 	// Check proves that the zone holds baseDomain and can be written, by
-	// creating and deleting a TXT record under it. KindAuth, KindNotFound (no
-	// such zone), KindInvalid (the domain is not in the zone).
-	Check(ctx context.Context, z DNSZone, baseDomain string) error
+	// creating and deleting a TXT record under it, which says whose it is: see
+	// CheckRecord. KindAuth, KindNotFound (no such zone), KindInvalid (the domain
+	// is not in the zone).
+	Check(ctx context.Context, z DNSZone, baseDomain string, owner DNSOwnership) error
 }
 
 // DNSComment is the comment on every record of a VM: it tells a sweep whose
 // the record is. At most 100 characters (Cloudflare's limit on its free plan).
 func DNSComment(installation string, t TenantID, v VMID) string {
 	return DNSCommentPrefix(installation) + string(t) + "/" + string(v)
+}
+
+// DNSOwnership is whose a record is.
+type DNSOwnership struct {
+	Installation string
+	Tenant       TenantID
+	VM           VMID
+}
+
+// CheckRecord is what a check of a zone makes. It is marked as that of a VM which
+// never was, so that sweep-orphans finds one that a check left behind.
+func CheckRecord(o DNSOwnership, baseDomain string) DNSRecord {
+	return DNSRecord{
+		Name: fmt.Sprintf("%s.%s.%s", CheckLabel, o.VM, baseDomain), Type: "TXT", Content: "may be deleted",
+		TTL: RecordTTLSeconds, Comment: DNSComment(o.Installation, o.Tenant, o.VM),
+	}
 }
 
 // DNSCommentPrefix begins the comment on every record of an installation.

@@ -36,6 +36,9 @@ const (
 	// MovingStopGrace is the same for one whose backup is under way and moves:
 	// as long as a bucket keeps an unfinished upload.
 	MovingStopGrace = 48 * time.Hour
+	// AloneAfter is how long an ending VM tries to reach a control plane that
+	// does not take its heartbeats, before it switches itself off.
+	AloneAfter = StopGrace
 	// MovingSilence is for how long such a VM may be silent past StopGrace.
 	MovingSilence = time.Hour
 	// ReleaseRetry is when a release that could not finish is tried again.
@@ -61,9 +64,10 @@ const (
 	SelfDestructAfter = 15 * time.Minute
 	// BootstrapTokenLife is how long the one secret in user-data works.
 	BootstrapTokenLife = 30 * time.Minute
-	// VMTokenLife is how long a VM token works. A heartbeat in its second
-	// half answers with a fresh one.
-	VMTokenLife = 12 * time.Hour
+	// VMTokenLife is how long a VM token works. A heartbeat in its second half
+	// answers with a fresh one, so that a VM which was cut off is let in again for
+	// as long as its record may wait for its last backup.
+	VMTokenLife = 2 * MovingStopGrace
 	// UploadURLLife and RestoreURLLife bound presigned URLs.
 	UploadURLLife  = time.Hour
 	RestoreURLLife = time.Hour

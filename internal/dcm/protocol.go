@@ -40,6 +40,9 @@ type BootstrapAnswer struct {
 	ExpiresAt          time.Time   `json:"expiresAt"`
 	HeartbeatSeconds   int         `json:"heartbeatSeconds"`
 	BackupSeconds      int         `json:"backupSeconds"`
+	// ACMEDirectories are the certificate authorities to ask, in this order; with
+	// none the gateway's certificate is signed by itself.
+	ACMEDirectories []string `json:"acmeDirectories,omitempty"`
 	// Generation is what this VM's backups must name as their base.
 	Generation int64    `json:"generation"`
 	Restore    *Restore `json:"restore"`
@@ -203,6 +206,43 @@ type BackupComplete struct {
 // BackupCompleted answers BackupComplete.
 type BackupCompleted struct {
 	Generation int64 `json:"generation"`
+}
+
+// DNSChallenge is the body of POST /vms/{id}/dns-challenge. Value is what a
+// certificate authority is to read as TXT at _acme-challenge.{hostname}: the
+// unpadded base64url of a SHA-256 digest. Empty, it withdraws every value.
+//
+// With Account nothing is published or withdrawn, and Value is empty: it asks for
+// what binds the VM's account with an authority to the platform's there.
+type DNSChallenge struct {
+	Value   string       `json:"value"`
+	Account *ACMEAccount `json:"account,omitempty"`
+}
+
+// ACMEAccount is an account that a VM is about to open with a certificate
+// authority that signs for known customers only. Directory is one of the
+// bootstrap answer's, NewAccount the address that it names for new accounts, and
+// PublicKey the standard base64 of the account's public key, P-256 in PKIX form.
+type ACMEAccount struct {
+	Directory  string `json:"directory"`
+	NewAccount string `json:"newAccount"`
+	PublicKey  string `json:"publicKey"`
+}
+
+// DNSChallenges answers DNSChallenge: all the values that are published now, and
+// where. Binding answers an Account: the externalAccountBinding of RFC 8555 for
+// exactly that account, made here so that the key for it is on no VM.
+type DNSChallenges struct {
+	Name    string       `json:"name"`
+	Values  []string     `json:"values"`
+	Binding *ACMEBinding `json:"binding,omitempty"`
+}
+
+// ACMEBinding is a JSON Web Signature in its flattened form.
+type ACMEBinding struct {
+	Protected string `json:"protected"`
+	Payload   string `json:"payload"`
+	Signature string `json:"signature"`
 }
 
 // Cleanup is the body of POST /vms/{id}/cleanup: the agent is done, and the

@@ -26,6 +26,8 @@ type AgentSettings struct {
 	DefaultImage      string
 	HeartbeatInterval time.Duration
 	BackupInterval    time.Duration
+	// ACMEDirectories are the certificate authorities, first choice first.
+	ACMEDirectories []string
 	// HetznerURL is where VMs find the provider; "" for where everybody does.
 	HetznerURL string
 }
@@ -91,6 +93,7 @@ func (b *Bootstrapper) answer(ctx context.Context, vm dcm.VM) (dcm.BootstrapAnsw
 		ExpiresAt:          vm.ExpiresAt,
 		HeartbeatSeconds:   int(b.Settings.HeartbeatInterval / time.Second),
 		BackupSeconds:      int(b.Settings.BackupInterval / time.Second),
+		ACMEDirectories:    b.Settings.ACMEDirectories,
 		Restore:            restore,
 		SelfDestruct:       destruct,
 	}

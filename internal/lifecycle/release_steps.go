@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
@@ -50,31 +51,46 @@ func (r *Releaser) releaseServer(ctx context.Context, vm dcm.VM, accounts dcm.Te
 	return nil
 }
 
-// releaseDNS withdraws the VM's records. Where the answer that named them was
-// lost, they are found by their comment.
+// releaseDNS withdraws the VM's records with two calls: one finds what carries
+// its comment, also records whose ids were in an answer that was lost and
+// challenges for its certificate, and one withdraws it all. A record that it
+// knows and doesn't find is gone, or has another comment by somebody's hand.
 func (r *Releaser) releaseDNS(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts, receipt *dcm.Receipt) error {
 	zone, err := r.Accounts.Zone(ctx, accounts, vm.DNS)
 	if err != nil {
 		return fmt.Errorf("open the DNS zone: %w", err)
 	}
-	ids := vm.DNS.RecordIDs
-	if len(ids) == 0 {
-		records, err := r.DNS.Find(ctx, zone, dcm.DNSComment(r.Installation, vm.TenantID, vm.ID), false)
-		if dcm.KindOf(err) == dcm.KindNotFound {
-			// The whole zone is gone, and every record with it.
-			return nil
+	records, err := r.DNS.Find(ctx, zone, dcm.DNSComment(r.Installation, vm.TenantID, vm.ID), false)
+	if dcm.KindOf(err) == dcm.KindNotFound {
+		// The whole zone is gone, and every record with it.
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look for the DNS records of %s: %w", vm.ID, err)
+	}
+	found := make([]string, len(records))
+	for i, record := range records {
+		found[i] = record.ID
+	}
+	if err := r.withdraw(ctx, zone, receipt, found...); err != nil {
+		return err
+	}
+	for _, id := range vm.DNS.RecordIDs {
+		if slices.Contains(found, id) {
+			continue
 		}
-		if err != nil {
-			return fmt.Errorf("look for the DNS records of %s: %w", vm.ID, err)
-		}
-		for _, record := range records {
-			ids = append(ids, record.ID)
+		if err := r.withdraw(ctx, zone, receipt, id); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+func (r *Releaser) withdraw(ctx context.Context, zone dcm.DNSZone, receipt *dcm.Receipt, ids ...string) error {
+	if err := r.DNS.Withdraw(ctx, zone, ids...); err != nil && dcm.KindOf(err) != dcm.KindNotFound {
+		return fmt.Errorf("withdraw DNS records %q: %w", ids, err)
+	}
 	for _, id := range ids {
-		if err := r.DNS.Withdraw(ctx, zone, id); err != nil && dcm.KindOf(err) != dcm.KindNotFound {
-			return fmt.Errorf("withdraw DNS record %s: %w", id, err)
-		}
 		withdrawn(receipt, id)
 	}
 	return nil

@@ -3,7 +3,6 @@ package local
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -17,7 +16,7 @@ import (
 type listeners struct {
 	address string
 	logger  *slog.Logger
-	open    []io.Closer
+	servers []*http.Server
 }
 
 // serve starts a server on a port, 0 for any, and returns its port.
@@ -43,14 +42,9 @@ func (l *listeners) serveOn(name string, listener net.Listener, h http.Handler) 
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: apigateway.MaxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(l.logger.With("server", name).Handler(), slog.LevelWarn),
 	}
-	l.run(name, s, func() error { return s.Serve(listener) })
-}
-
-// run has a server serve until it is closed.
-func (l *listeners) run(name string, server io.Closer, serve func() error) {
-	l.open = append(l.open, server)
+	l.servers = append(l.servers, s)
 	go func() {
-		if err := serve(); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		if err := s.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			l.logger.Error("a server ended", "server", name, "error", err)
 		}
 	}()
@@ -58,7 +52,7 @@ func (l *listeners) run(name string, server io.Closer, serve func() error) {
 
 // close drops every connection.
 func (l *listeners) close() {
-	for _, s := range l.open {
+	for _, s := range l.servers {
 		_ = s.Close() // what cannot be closed is closed
 	}
 }

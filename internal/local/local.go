@@ -143,18 +143,18 @@ func (s *Stack) openDoors() (err error) {
 		s.UserURL = "http://" + doors.API.Addr().String()
 	}
 	e := edge.New(edge.Options{
-		Resolve: s.resolve, Locate: s.services.machines.Locate, Names: s.names, Logger: s.options.Logger,
+		Resolve: s.resolve, Locate: s.services.machines.Locate, TLS: s.options.TLS != nil, Names: s.names, Logger: s.options.Logger,
 	})
-	if s.options.TLS {
-		s.listeners.run(name, doors.VMs, func() error { return e.Pass(doors.VMs) })
-	} else {
-		s.listeners.serveOn(name, doors.VMs, e)
+	front := doors.VMs
+	if s.options.TLS != nil {
+		front = e.Passage(front)
 	}
+	s.listeners.serveOn(name, front, e)
 	return nil
 }
 
 func (s *Stack) scheme() string {
-	if s.options.TLS {
+	if s.options.TLS != nil {
 		return "https"
 	}
 	return "http"

@@ -31,6 +31,8 @@ type Options struct {
 	// Port and EdgePort are the API's and the VMs' ports; 0 for any.
 	Port     int
 	EdgePort int
+	// TLS makes the VMs speak TLS, as on a cloud; nil for plain HTTP.
+	TLS *TLS
 	// Address is where everything listens, and how it is known; "" for
 	// loopback. Another one must be reachable by nobody but the servers: the
 	// stand-ins know no secrets.
@@ -38,9 +40,6 @@ type Options struct {
 	// Doors are where the stack's user comes in, if Address is out of reach; nil
 	// for Address itself.
 	Doors *Doors
-	// TLS says that the servers' gateways speak TLS: VMs' addresses are then https,
-	// and connections are passed on unopened.
-	TLS bool
 	// Hardware makes what servers are; nil for processes.
 	Hardware func(machine.Options) (machine.Hardware, error)
 	// Dir is where everything is kept while the stack runs; "" for a new
@@ -67,6 +66,17 @@ type Options struct {
 // Doors are listeners for the API, beside its own, and for the VMs' addresses.
 // The stack closes them.
 type Doors struct{ API, VMs net.Listener }
+
+// TLS says where the VMs get their certificates. Stack.Texts is what an authority
+// may look their answers up in.
+type TLS struct {
+	// Directories are ACME directories; none for certificates that the VMs sign
+	// themselves.
+	Directories []string
+	// TrustFile holds the certificates, in PEM, that the agents trust instead of
+	// the system's, when they call the directories; "" for the system's.
+	TrustFile string
+}
 
 func (o Options) withDefaults() Options {
 	if o.HeartbeatInterval == 0 {

@@ -20,6 +20,7 @@ var vmRoutes = []string{
 	"POST /vms/{id}/backups/{backupId}/parts",
 	"POST /vms/{id}/bootstrap",
 	"POST /vms/{id}/cleanup",
+	"POST /vms/{id}/dns-challenge",
 	"POST /vms/{id}/heartbeat",
 }
 
@@ -150,8 +151,9 @@ func TestRolesAreNarrow(t *testing.T) {
 		}
 	}
 	slices.Sort(readers)
-	if !slices.Equal(readers, providers) {
-		t.Errorf("%v may read the platform's secrets, want %v", readers, providers)
+	secrets := slices.Sorted(slices.Values(append([]string{"vms-dns-challenge"}, providers...)))
+	if !slices.Equal(readers, secrets) {
+		t.Errorf("%v may read the platform's secrets, want %v", readers, secrets)
 	}
 }
 
@@ -163,9 +165,10 @@ var mayOpen = map[string][]string{
 	"terminal-password":   {"vms-bootstrap", "vms-create"},
 	"workspace-key":       {"sweep-keys", "vms-bootstrap"},
 	"provider-credential": {"sweep-orphans", "sweep-vms", "vms-bootstrap", "vms-cleanup", "vms-create", "vms-delete"},
-	"dns-credential":      {"sweep-orphans", "sweep-vms", "vms-cleanup", "vms-create", "vms-delete"},
+	"dns-credential":      {"sweep-orphans", "sweep-vms", "vms-cleanup", "vms-create", "vms-delete", "vms-dns-challenge"},
 	"accounts-key": {
 		"sweep-orphans", "sweep-vms", "tenant-dns-set", "tenant-provider-add", "vms-bootstrap", "vms-cleanup", "vms-create", "vms-delete",
+		"vms-dns-challenge",
 	},
 	"storage-credential": {
 		"sweep-keys", "sweep-orphans", "sweep-vms", "vms-backup-complete", "vms-backup-parts", "vms-backup-start",

@@ -80,6 +80,12 @@ func (c *Client) CompleteBackup(ctx context.Context, id dcm.BackupID, r dcm.Back
 	return a, c.post(ctx, "/backups/"+url.PathEscape(string(id))+"/complete", r, &a)
 }
 
+// DNSChallenge publishes a value for the VM's certificate; with none it withdraws
+// them all.
+func (c *Client) DNSChallenge(ctx context.Context, r dcm.DNSChallenge) (a dcm.DNSChallenges, err error) {
+	return a, c.post(ctx, "/dns-challenge", r, &a)
+}
+
 // Cleanup says that the VM may be deleted.
 func (c *Client) Cleanup(ctx context.Context, r dcm.Cleanup) error {
 	return c.post(ctx, "/cleanup", r, nil)

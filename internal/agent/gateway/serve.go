@@ -20,8 +20,9 @@ import (
 type Listeners struct {
 	HTTP net.Listener
 	TLS  net.Listener
-	// GetCertificate finds the certificate of a handshake. When nil, one is
-	// signed by itself as serving starts, for the host name and its wildcard.
+	// GetCertificate finds the certificate of a handshake. When it is nil, or
+	// answers nil, one stands in that is signed by itself as serving starts, for
+	// the host name and its wildcard.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 }
 
@@ -74,15 +75,22 @@ func (g *Gateway) servers(l Listeners) ([]server, error) {
 		plain := g.httpServer(g)
 		return []server{{plain, func() error { return plain.Serve(l.HTTP) }}}, nil
 	}
-	if l.GetCertificate == nil {
-		certificate, err := selfSigned(g.hostname, g.options.Clock.Now())
-		if err != nil {
-			return nil, fmt.Errorf("making the gateway's certificate: %w", err)
-		}
-		l.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate, nil }
+	standIn, err := selfSigned(g.hostname, g.options.Clock.Now())
+	if err != nil {
+		return nil, fmt.Errorf("making the gateway's certificate: %w", err)
 	}
 	secure := g.httpServer(g)
-	secure.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: l.GetCertificate}
+	// Not by Config.Certificates: a client that names no host would then never be
+	// shown the real one.
+	secure.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if l.GetCertificate == nil {
+			return standIn, nil
+		}
+		if c, err := l.GetCertificate(hello); c != nil || err != nil {
+			return c, err
+		}
+		return standIn, nil
+	}}
 	servers := []server{{secure, func() error { return secure.ServeTLS(l.TLS, "", "") }}}
 	if l.HTTP != nil {
 		redirect := g.httpServer(redirectToTLS(g.hostname, l.TLS.Addr()))

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -157,6 +158,43 @@ func TestServeWithGivenCertificate(t *testing.T) {
 	defer conn.Close()
 	if !conn.ConnectionState().PeerCertificates[0].Equal(known.Certificate()) {
 		t.Error("another certificate is shown")
+	}
+}
+
+// TestServeUntilThereIsACertificate: a browser that comes first sees the one
+// that stands in, and HTTP/2 either way.
+func TestServeUntilThereIsACertificate(t *testing.T) {
+	t.Parallel()
+	v := newVM(t, func(o *gateway.Options) { o.Clock = nil })
+	known := httptest.NewTLSServer(nil)
+	defer known.Close()
+	secure := mustListen(t)
+	var given atomic.Pointer[tls.Certificate]
+	serving(t, v, gateway.Listeners{TLS: secure, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		return given.Load(), nil
+	}})
+	for _, server := range []string{"ui." + hostname, ""} {
+		given.Store(nil)
+		shown := func() *x509.Certificate {
+			conn, err := tls.Dial("tcp", secure.Addr().String(), &tls.Config{
+				InsecureSkipVerify: true, ServerName: server, NextProtos: []string{"h2", "http/1.1"},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if p := conn.ConnectionState().NegotiatedProtocol; p != "h2" {
+				t.Errorf("it speaks %q", p)
+			}
+			return conn.ConnectionState().PeerCertificates[0]
+		}
+		if err := shown().VerifyHostname("ui." + hostname); err != nil {
+			t.Errorf("host %q: %v", server, err)
+		}
+		given.Store(&known.TLS.Certificates[0])
+		if !shown().Equal(known.Certificate()) {
+			t.Errorf("host %q: the one that stands in is shown", server)
+		}
 	}
 }
 

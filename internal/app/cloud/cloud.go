@@ -8,6 +8,7 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app/keys"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app/objects"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/app/secrets"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app/zones"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/lifecycle"
@@ -113,9 +114,9 @@ func providers(a *app.App, gated func(dcm.Provider) dcm.Provider) map[string]dcm
 func accounts(a *app.App) dcm.Accounts {
 	return &tenancy.Accounts{
 		Sealer:    keys.AccountSealer(a),
-		Providers: map[string]tenancy.SecretSource{hetzner.Name: secretSource(a, a.Config.HetznerToken)},
+		Providers: map[string]tenancy.SecretSource{hetzner.Name: secrets.Source(a, a.Config.HetznerToken)},
 		SSHKeys:   map[string]string{hetzner.Name: a.Config.HetznerSSHKeyID},
-		DNSToken:  secretSource(a, a.Config.CloudflareToken),
+		DNSToken:  secrets.Source(a, a.Config.CloudflareToken),
 		ZoneID:    a.Config.ZoneID, BaseDomain: a.Config.BaseDomain, BucketName: a.Config.BucketName,
 	}
 }

@@ -31,7 +31,8 @@ func VmsBootstrap(a *app.App) (lambda.Handler, error) {
 		Settings: lifecycle.AgentSettings{
 			Runtime: a.Config.Runtime, DefaultImage: a.Config.DefaultImage,
 			HeartbeatInterval: a.Config.HeartbeatInterval, BackupInterval: a.Config.BackupInterval,
-			HetznerURL: a.Config.Endpoints.Hetzner,
+			ACMEDirectories: a.Config.ACMEDirectories,
+			HetznerURL:      a.Config.Endpoints.Hetzner,
 		},
 	})), nil
 }

@@ -29,6 +29,7 @@ func Builders() map[string]app.Build {
 		"vms-backup-start":       objects.VmsBackupStart,
 		"vms-backup-parts":       objects.VmsBackupParts,
 		"vms-backup-complete":    objects.VmsBackupComplete,
+		"vms-dns-challenge":      zones.VmsDNSChallenge,
 		"vms-cleanup":            cloud.VmsCleanup,
 		"workspaces-list":        app.WorkspacesList,
 		"workspaces-get":         app.WorkspacesGet,

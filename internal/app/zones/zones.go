@@ -8,8 +8,10 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/api"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app/keys"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/app/secrets"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dns/cloudflare"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/lifecycle"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/tenancy"
 )
 
@@ -26,6 +28,16 @@ func DNS(a *app.App) dcm.DNS {
 // TenantDNSSet builds tenant-dns-set.
 func TenantDNSSet(a *app.App) (lambda.Handler, error) {
 	return a.Endpoint(api.TenantDNSSet(&tenancy.Zones{
-		Store: a.Store(), Clock: a.Clock, Random: a.Random, Sealer: keys.Sealer(a), DNS: DNS(a),
+		Installation: a.Config.Installation, Store: a.Store(), Clock: a.Clock, Random: a.Random, Sealer: keys.Sealer(a), DNS: DNS(a),
+	})), nil
+}
+
+// VmsDNSChallenge builds vms-dns-challenge.
+func VmsDNSChallenge(a *app.App) (lambda.Handler, error) {
+	return keys.Endpoint(a, api.VmsDNSChallenge(&lifecycle.Challenges{
+		Common: a.Common(), DNS: DNS(a), Customers: secrets.Source(a, a.Config.ACMECustomers),
+		Accounts: &tenancy.Accounts{
+			Sealer: keys.AccountSealer(a), DNSToken: secrets.Source(a, a.Config.CloudflareToken), ZoneID: a.Config.ZoneID,
+		},
 	})), nil
 }

@@ -161,29 +161,3 @@ func (d *DNS) takeBack(ctx context.Context, z dcm.DNSZone, op string, wanted dcm
 	}
 	return e
 }
-
-// Withdraw deletes a record: exactly one call. KindNotFound means that
-// Cloudflare does not know the zone itself.
-func (d *DNS) Withdraw(ctx context.Context, z dcm.DNSZone, id string) error {
-	const op = "withdraw DNS record"
-	c, err := d.begin(op, z)
-	if err != nil {
-		return err
-	}
-	if !identifier.MatchString(id) {
-		return &dcm.ProviderError{Kind: dcm.KindInvalid, Op: op, Message: fmt.Sprintf("%q is not a Cloudflare record id", id)}
-	}
-	var params dns.RecordDeleteParams
-	params.ZoneID.Value, params.ZoneID.Present = z.ZoneID, true
-	gone, err := c.records.Delete(ctx, id, params)
-	switch {
-	case hasCode(err, codeNoRecord):
-		return nil
-	case err != nil:
-		return c.failed(err)
-	case gone.ID != id:
-		return incomplete(op)
-	default:
-		return nil
-	}
-}

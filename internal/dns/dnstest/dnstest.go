@@ -98,10 +98,10 @@ func (s Subject) mustFind(t *testing.T, comment string, prefix bool) []dcm.DNSRe
 	return list
 }
 
-func (s Subject) mustWithdraw(t *testing.T, id string) {
+func (s Subject) mustWithdraw(t *testing.T, ids ...string) {
 	t.Helper()
-	if err := s.DNS.Withdraw(t.Context(), s.Zone, id); err != nil {
-		t.Fatalf("withdraw %s: %v", id, err)
+	if err := s.DNS.Withdraw(t.Context(), s.Zone, ids...); err != nil {
+		t.Fatalf("withdraw %q: %v", ids, err)
 	}
 }
 

@@ -24,6 +24,48 @@ func testWithdraw(t *testing.T, newSubject func(*testing.T) Subject) {
 			t.Errorf("left are %+v", found)
 		}
 	})
+	scenario(t, "several, one call", newSubject, func(t *testing.T, s Subject) {
+		ids := append(s.mustPublish(t, s.records("vm-a", "198.51.100.7", "2001:db8::7")), s.mustPublish(t, s.records("vm-b", "198.51.100.8", ""))...)
+		before := s.calls()
+		s.mustWithdraw(t, append(ids, ids[0])...)
+		if n := s.calls() - before; n != 1 {
+			t.Errorf("it took %d calls", n)
+		}
+		s.mustWithdraw(t)
+		s.wantClean(t)
+		if n := s.calls() - before; n != 1 {
+			t.Errorf("withdrawing nothing took %d calls", n-1)
+		}
+	})
+	scenario(t, "several of which some are gone", newSubject, func(t *testing.T, s Subject) {
+		ids := append(s.mustPublish(t, s.records("vm-a", "198.51.100.7", "2001:db8::7")), s.mustPublish(t, s.records("vm-b", "198.51.100.8", ""))...)
+		s.mustWithdraw(t, ids[1])
+		s.mustWithdraw(t, ids...)
+		s.wantClean(t)
+		s.mustWithdraw(t, ids...)
+	})
+	scenario(t, "several whose withdrawal fails are all there", newSubject, func(t *testing.T, s Subject) {
+		for _, kind := range []dcm.ProviderKind{dcm.KindUnavailable, dcm.KindRateLimited, dcm.KindAuth} {
+			ids := s.mustPublish(t, s.records("vm-a", "198.51.100.7", "2001:db8::7"))
+			s.Wire.Clear()
+			s.mustInject(t, wire.Fault{Operation: s.Batch, Mode: wire.ModeError, Code: s.Codes[kind][0], Count: 1})
+			before := s.calls()
+			wantKind(t, s.DNS.Withdraw(t.Context(), s.Zone, ids...), kind)
+			if n := s.calls() - before; n != 1 {
+				t.Errorf("%s: it took %d calls", kind, n)
+			}
+			if found := s.mustFind(t, comment("vm-a"), false); len(found) != 2 {
+				t.Errorf("%s: left are %+v", kind, found)
+			}
+		}
+	})
+	scenario(t, "several, and the answer is lost", newSubject, func(t *testing.T, s Subject) {
+		ids := s.mustPublish(t, s.records("vm-a", "198.51.100.7", "2001:db8::7"))
+		s.mustInject(t, wire.Fault{Operation: s.Batch, Mode: wire.ModeLostAnswer, Count: 1})
+		wantKind(t, s.DNS.Withdraw(t.Context(), s.Zone, ids...), dcm.KindUnavailable)
+		s.mustWithdraw(t, ids...)
+		s.wantClean(t)
+	})
 	scenario(t, "a lost answer is no success, and withdrawing again is", newSubject, func(t *testing.T, s Subject) {
 		ids := s.mustPublish(t, s.records("vm-a", "198.51.100.7", ""))
 		s.mustInject(t, wire.Fault{Operation: s.Delete, Mode: wire.ModeLostAnswer, Count: 1})
@@ -33,6 +75,7 @@ func testWithdraw(t *testing.T, newSubject func(*testing.T) Subject) {
 	scenario(t, "an id that isn't one", newSubject, func(t *testing.T, s Subject) {
 		for _, id := range []string{"", "../../zones", "a b", "?x"} {
 			wantKind(t, s.DNS.Withdraw(t.Context(), s.Zone, id), dcm.KindInvalid)
+			wantKind(t, s.DNS.Withdraw(t.Context(), s.Zone, "abc", id), dcm.KindInvalid)
 		}
 		if s.calls() != 0 {
 			t.Error("it took a call to know")

@@ -225,6 +225,18 @@ func TestBatch(t *testing.T) {
 		t.Errorf("%+v, state %+v", result, api.Records())
 	}
 	// All or nothing.
+	kept := result.Posts[0].ID
+	got = api.records(t, "full", "POST", "/batch", fields{"deletes": []any{fields{"id": kept}, fields{"id": old.ID}}})
+	if got.status != 404 || got.code() != 81044 || len(api.Records()) != 2 {
+		t.Errorf("%d %d, state %+v", got.status, got.code(), api.Records())
+	}
+	many := make([]any, 201)
+	for i := range many {
+		many[i] = fields{"id": kept}
+	}
+	if got = api.records(t, "full", "POST", "/batch", fields{"deletes": many}); got.code() != 1004 || len(api.Records()) != 2 {
+		t.Errorf("more than a batch takes: %d, state %+v", got.code(), api.Records())
+	}
 	got = api.records(t, "full", "POST", "/batch", fields{"posts": []any{a("three", "198.51.100.3"), a("two", "198.51.100.2")}})
 	if got.code() != 81058 || len(api.Records()) != 2 {
 		t.Errorf("%d, state %+v", got.code(), api.Records())

@@ -61,12 +61,18 @@ func (s *Server) deleteRecord(c *call) error {
 	return nil
 }
 
+// batchLimit is how many records a batch may change, on the free plan.
+const batchLimit = 200
+
 // batchRecords applies deletes, patches, puts and posts in this order, all of
 // them or none.
 func (s *Server) batchRecords(c *call) error {
 	var q struct{ Deletes, Patches, Puts, Posts []input }
 	if err := c.decode(&q); err != nil {
 		return err
+	}
+	if len(q.Deletes)+len(q.Patches)+len(q.Puts)+len(q.Posts) > batchLimit {
+		return invalid(codeBadJSON, "A batch may change 200 records at most.")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

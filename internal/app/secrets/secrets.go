@@ -1,4 +1,6 @@
-package cloud
+// Package secrets reads the platform's own secrets, for the functions that call
+// a provider or the DNS service.
+package secrets
 
 import (
 	"context"
@@ -13,9 +15,9 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/tenancy"
 )
 
-// secretSource reads a platform secret once per cold start. A failed read is
+// Source reads a platform secret once per cold start. A failed read is
 // not kept: the next call tries again.
-func secretSource(a *app.App, s app.SecretSetting) tenancy.SecretSource {
+func Source(a *app.App, s app.SecretSetting) tenancy.SecretSource {
 	var (
 		mu    sync.Mutex
 		value = s.Value
