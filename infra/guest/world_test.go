@@ -26,10 +26,11 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/web"
 )
 
-// patience is how long anything may take before a test gives it up; a machine
-// whose processor is emulated takes longer.
+// patience is how long anything may take before a test gives it up; longer where
+// containers are built, and where the processor is emulated.
 const (
 	patience        = 60 * time.Second
+	enginePatience  = 3 * time.Minute
 	machinePatience = 15 * time.Minute
 )
 
@@ -102,8 +103,11 @@ func mustStart(t *testing.T, o worldOptions) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, key: mustKey(t), client: &http.Client{Transport: &http.Transport{}}, functions: &lockedBuffer{}, patience: patience}
-	if o.machine {
+	switch {
+	case o.machine:
 		w.patience = machinePatience
+	case o.engine:
+		w.patience = enginePatience
 	}
 	authority, err := web.NewAuthority()
 	if err != nil {
