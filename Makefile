@@ -119,7 +119,7 @@ e2e-guest: web ## the main job on real Linux guests in systemd-nspawn (needs roo
 	@CGO_ENABLED=0 go build $(REPRODUCIBLE) -o $(DIST)/guest/dcm-agent ./cloudinit/agent
 	@disk=$$(infra/guest/rootfs.sh $(CACHE)) && \
 		DCM_GUEST_DISK=$$disk DCM_AGENT_BINARY=$(abspath $(DIST)/guest/dcm-agent) \
-		go test -exec '$(ALONE)' -count=1 -v -timeout 8m -skip TestMachine ./infra/guest
+		go test -exec '$(ALONE)' -count=1 -v -timeout 8m -skip 'TestMachine|TestEngine' ./infra/guest
 
 .PHONY: e2e-vm
 e2e-vm: web ## the same in a machine of QEMU, with a kernel and Hetzner's own datasource (needs qemu-system-x86_64)
@@ -133,6 +133,20 @@ e2e-vm: web ## the same in a machine of QEMU, with a kernel and Hetzner's own da
 	@image=$$(infra/guest/rootfs.sh $(CACHE) vm) && \
 		DCM_GUEST_IMAGE=$$image DCM_AGENT_BINARY=$(abspath $(DIST)/guest/dcm-agent) \
 		go test -exec '$(ALONE)' -count=1 -v -timeout 30m -run TestMachine ./infra/guest
+
+.PHONY: e2e-engine
+e2e-engine: web ## real dev containers on such guests: Docker, the CLI, a registry (needs what e2e-guest needs, and npm)
+	@[ "$$(id -u)" = 0 ] || { echo "make $@: needs root, to boot guests" >&2; exit 1; }
+	$(call need,mmdebstrap)
+	$(call need,systemd-nspawn,Debian: systemd-container)
+	$(call need,dnsmasq,Debian: dnsmasq-base)
+	$(call need,unshare,Debian: util-linux)
+	$(call need,zstd)
+	$(call need,npm)
+	@CGO_ENABLED=0 go build $(REPRODUCIBLE) -o $(DIST)/guest/dcm-agent ./cloudinit/agent
+	@disk=$$(infra/guest/rootfs.sh $(CACHE) engine) && \
+		DCM_GUEST_ENGINE_DISK=$$disk DCM_AGENT_BINARY=$(abspath $(DIST)/guest/dcm-agent) \
+		go test -exec '$(ALONE)' -count=1 -v -timeout 8m -parallel 4 -run TestEngine ./infra/guest
 
 .PHONY: crash
 crash: web ## rotation, move and deletion killed at every call; create and delete in every order
@@ -152,7 +166,7 @@ load: web ## tenants, VMs at once, VMs, minutes under failing services; LOAD=50,
 
 .PHONY: acme
 acme: web $(CACHE)/$(PEBBLE) ## Pebble, Let's Encrypt's test server, signs a VM's certificate
-	DCM_PEBBLE=$(CACHE)/$(PEBBLE)/pebble go test -count=1 -v -run TestPebble ./internal/api
+	DCM_PEBBLE=$(CACHE)/$(PEBBLE)/pebble go test -count=1 -v -run TestPebble ./internal/api ./internal/local
 
 # Outside the module: what it needs is none of ours.
 $(CACHE)/$(PEBBLE):

@@ -237,6 +237,7 @@ func TestOnlyWhatIsMissingIsInstalled(t *testing.T) {
 		"a prepared image":         {"devcontainer", "docker devcontainer", nil},
 		"one without the CLI":      {"devcontainer", "docker npm", []string{"@devcontainers/cli"}},
 		"one without Docker":       {"devcontainer", "devcontainer", []string{"docker.io", "docker-buildx"}},
+		"Debian 13 without Docker": {"devcontainer", "devcontainer apt-cache", []string{"docker.io", "docker-buildx", "docker-cli"}},
 		"one with nothing but npm": {"devcontainer", "npm", []string{"docker.io", "docker-buildx", "@devcontainers/cli"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -256,7 +257,7 @@ func TestOnlyWhatIsMissingIsInstalled(t *testing.T) {
 				t.Fatalf("%v: %s", err, out)
 			}
 			calls, _ := os.ReadFile(log) // not there if nothing was called
-			for _, p := range []string{"git", "openssh-client", "docker.io", "docker-buildx", "@devcontainers/cli"} {
+			for _, p := range []string{"git", "openssh-client", "docker.io", "docker-buildx", "docker-cli", "@devcontainers/cli"} {
 				installs := false
 				for word := range strings.FieldsSeq(string(calls)) {
 					installs = installs || word == p || strings.HasPrefix(word, p+"@")

@@ -95,7 +95,27 @@ func mutants() []mutant {
 		},
 		{
 			"no challenge outlives its VM's release", "internal/lifecycle/release_steps.go",
-			"if !slices.Contains(ids, record.ID) {", "if len(vm.DNS.RecordIDs) == 0 {",
+			"receipt, found...); err != nil {", "receipt, vm.DNS.RecordIDs...); err != nil {",
+			apiTests, "TestChallenge$",
+		},
+		{
+			"nor an address whose comment somebody changed", "internal/lifecycle/release_steps.go",
+			"range vm.DNS.RecordIDs {", "range vm.DNS.RecordIDs[:0] {",
+			apiTests, "TestChallenge$",
+		},
+		{
+			"a batch that names a record that is gone withdraws the others", "internal/dns/cloudflare/withdraw.go",
+			"if !refused {", "if !refused || err != nil {",
+			"./internal/dns/cloudflare", "TestConformance$",
+		},
+		{
+			"an account is bound at its directory's own host", "internal/lifecycle/binding.go",
+			"at.Host != directory.Host", "false",
+			apiTests, "TestChallenge$",
+		},
+		{
+			"no account is bound for a VM that ends", "internal/lifecycle/binding.go",
+			"if err := mayHaveCertificate(vm); err != nil {", "if err := mayHaveCertificate(vm); err != nil && false {",
 			apiTests, "TestChallenge$",
 		},
 		{
@@ -172,6 +192,26 @@ func mutants() []mutant {
 			"sweeps leave launches their share", "internal/dcm/rate.go",
 			"return b.Limit * 3 / 10", "return 0",
 			apiTests, "TestSweepsLeaveLaunchesTheirShare$",
+		},
+		{
+			"a server that is off is switched on", "internal/lifecycle/overdue.go",
+			"return provider.StartVM(ctx, credential, server.ID)", "return nil",
+			apiTests, "TestASwitchedOffServerSavesItsWork$",
+		},
+		{
+			"a token outlives what its record waits for", "internal/dcm/limits.go",
+			"VMTokenLife = 2 * MovingStopGrace", "VMTokenLife = 12 * time.Hour",
+			apiTests, "TestAVMThatWasCutOff$",
+		},
+		{
+			"what a check of a zone made is found", "internal/dcm/stray.go",
+			` || strings.HasPrefix(r.Name, CheckLabel+"."+vm+".")`, "",
+			apiTests, "TestACheckThatDiedIsNoLeak$",
+		},
+		{
+			"an ending VM that is heard does not switch itself off", "internal/agent/alone.go",
+			"last.After(from) {", "last.After(from) && a.life.Err() != nil {",
+			"./internal/agent", "TestNotAlone$",
 		},
 	}
 }

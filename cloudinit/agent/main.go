@@ -29,6 +29,7 @@ func main() {
 	flag.StringVar(&o.WorkspaceDir, "workspace", "", "the workspace (default ROOT/workspace)")
 	flag.StringVar(&o.StateDir, "state", "", "where the agent keeps its state (default ROOT/var/lib/dcm)")
 	flag.StringVar(&o.Listen, "listen", "", "one plain HTTP address instead of 443 and 80, for example 127.0.0.1:0")
+	flag.BoolVar(&o.TLS, "tls", false, "speak TLS on the address that --listen names")
 	flag.StringVar(&o.PortFile, "port-file", "", "where to write the port that --listen got")
 	version := flag.Bool("version", false, "print the version and exit")
 	flag.Parse()
@@ -38,7 +39,7 @@ func main() {
 		return
 	}
 	if o.Root == "" {
-		o.ComesBack = agent.MachineComesBack
+		o.ComesBack, o.PowerOff = agent.MachineComesBack, agent.PowerOffMachine
 	}
 	o.LocalClockFile = os.Getenv(agent.LocalClockVariable)
 	o.Logger = slog.New(slog.NewJSONHandler(os.Stderr, nil))

@@ -18,6 +18,10 @@ fi
 if [ -n "$packages" ]; then
 	export DEBIAN_FRONTEND=noninteractive
 	apt-get -q -o DPkg::Lock::Timeout=300 update
+	# Debian 13 has the command in a package of its own; Ubuntu has no such package.
+	case $packages in
+	*docker.io*) ! apt-cache show docker-cli >/dev/null 2>&1 || packages="$packages docker-cli" ;;
+	esac
 	# One word per package, all of them named above.
 	# shellcheck disable=SC2086
 	apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $packages

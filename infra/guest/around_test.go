@@ -20,8 +20,12 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/machine/guest"
 )
 
-// gitHost is where the sample repository lies, for guests.
-const gitHost = "git.example.com"
+// gitHost is where repositories lie, for guests, registryHost where images and
+// features do.
+const (
+	gitHost      = "git.example.com"
+	registryHost = "registry.example.com"
+)
 
 // authority is a certificate authority that guests trust.
 type authority struct {
@@ -69,22 +73,43 @@ func (a authority) mustIssue(t *testing.T, name string) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// serveGit serves a bare repository over HTTPS, and returns its URL.
-func serveGit(t *testing.T, ca authority, bare string) string {
+// serve serves what guests find on the web, by its name, over HTTPS.
+func serve(t *testing.T, ca authority, sites map[string]http.Handler) {
 	t.Helper()
-	if out, err := exec.Command("git", "-C", bare, "update-server-info").CombinedOutput(); err != nil {
-		t.Fatalf("git update-server-info: %v: %s", err, out)
-	}
 	listener, err := net.Listen("tcp", guest.Address+":443")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &http.Server{Handler: http.FileServer(http.Dir(filepath.Dir(bare))), ReadHeaderTimeout: 10 * time.Second}
+	config := &tls.Config{NextProtos: []string{"http/1.1"}}
+	for name := range sites {
+		config.Certificates = append(config.Certificates, ca.mustIssue(t, name))
+	}
+	s := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		site := sites[r.Host]
+		if site == nil {
+			site = http.NotFoundHandler()
+		}
+		site.ServeHTTP(w, r)
+	})}
 	t.Cleanup(func() { _ = s.Close() })
-	go func() {
-		_ = s.Serve(tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{ca.mustIssue(t, gitHost)}}))
-	}()
+	go func() { _ = s.Serve(tls.NewListener(listener, config)) }()
+}
+
+// mustPublish makes a bare repository ready to be cloned from a plain web
+// server, and returns its URL.
+func mustPublish(t *testing.T, bare string) string {
+	t.Helper()
+	mustGit(t, "-C", bare, "update-server-info")
 	return "https://" + gitHost + "/" + filepath.Base(bare)
+}
+
+func mustGit(t *testing.T, words ...string) {
+	t.Helper()
+	c := exec.Command("git", append([]string{"-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main"}, words...)...)
+	c.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL="+os.DevNull)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("git %v: %v: %s", words, err, out)
+	}
 }
 
 // key is an SSH key: the file of its private half, and its public half.

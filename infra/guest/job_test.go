@@ -4,6 +4,7 @@
 package guest_test
 
 import (
+	"cmp"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -57,13 +58,20 @@ func (w *world) mustBeReady(fields map[string]any) vm {
 	w.t.Helper()
 	began := time.Now()
 	launched := w.mustLaunch(fields)
-	v := w.untilStatus(launched.ID, "running")
-	v.TerminalPassword = launched.TerminalPassword // shown once
 	what := "created"
 	if fields["workspaceId"] != nil {
 		what = "resumed"
 	}
+	v := w.becomesReady(launched)
 	w.t.Logf("%s to ready: %.1f s", what, time.Since(began).Seconds())
+	return v
+}
+
+// becomesReady waits until a VM is ready, and tells how its boot went.
+func (w *world) becomesReady(launched vm) vm {
+	w.t.Helper()
+	v := w.untilStatus(launched.ID, "running")
+	v.TerminalPassword = launched.TerminalPassword // shown once
 	if v.Boot == nil || v.Boot.Machine == 0 || v.Boot.Installing == 0 {
 		w.t.Errorf("its boot is %+v", v.Boot)
 		return v
@@ -103,11 +111,19 @@ func (w *world) stop(v vm, generation int64) {
 // requireStopped waits for a VM's end, saved, with nothing left.
 func (w *world) requireStopped(v vm, reason string, generation int64) {
 	w.t.Helper()
-	stopped := w.untilStatus(v.ID, "stopped")
-	if stopped.Error != nil || stopped.StopReason != reason || stopped.Generation != generation {
-		w.t.Errorf("stopped as %+v", stopped)
-	}
+	w.requireEnded(v, reason, generation)
 	w.requireNothingLeft()
+}
+
+// requireEnded waits for a VM's end, saved. What was wrong in its life is still
+// said, and nothing else.
+func (w *world) requireEnded(v vm, reason string, generation int64) {
+	w.t.Helper()
+	stopped := w.untilStatus(v.ID, "stopped")
+	said := cmp.Or(stopped.Error, &dcm.Problem{}).Code
+	if said != cmp.Or(v.Error, &dcm.Problem{}).Code || stopped.StopReason != reason || stopped.Generation != generation {
+		w.t.Errorf("stopped as %+v, with the error %q", stopped, said)
+	}
 }
 
 // restart restarts the agent, as an upgrade of a package may.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Usage: rootfs.sh CACHE [vm]
+# Usage: rootfs.sh CACHE [vm|engine]
 #
 # Makes the disk that guests boot from, and prints its directory. It is a
 # prepared image: everything our user-data needs is in it. It is named after
@@ -10,7 +10,11 @@
 # printed is a directory with that kernel (vmlinuz) and the disk as an ext4 file
 # system (disk.ext4).
 #
-# Needs root, mmdebstrap and zstd, and Debian's mirror the first time.
+# With engine it has Docker and the dev container CLI too. Beside it then lies
+# the one layer of a container image, layer.tar, which knows nothing of either.
+#
+# Needs root, mmdebstrap and zstd, for engine npm, and Debian's mirror the first
+# time.
 set -euo pipefail
 
 cache=$1
@@ -27,14 +31,31 @@ if [ "$kind" = vm ]; then
   packages+=(linux-image-cloud-amd64 tiny-initramfs udev kmod e2fsprogs)
 fi
 
-key=$(sha256sum <"$0" | cut -c1-12)
+made_of=("$0")
+if [ "$kind" = engine ]; then
+  packages+=(docker.io docker-cli docker-buildx nodejs)
+  # The CLI is of the version that user-data would install.
+  installer=$(dirname "$0")/../../cloudinit/files/dcm-devcontainer.sh
+  cli=$(sed -n 's/^cli=//p' "$installer")
+  made_of+=("$installer")
+fi
+
+key=$(cat "${made_of[@]}" | sha256sum | cut -c1-12)
 archive=$cache/$kind-$release-$key.tar.zst
 disk=$cache/$kind-$release-$key
 
 [ "$(id -u)" = 0 ] || { echo "rootfs.sh: needs root, to make device files and owners" >&2; exit 1; }
-for tool in mmdebstrap zstd; do
+for tool in mmdebstrap zstd ${cli:+npm}; do
   command -v "$tool" >/dev/null || { echo "rootfs.sh: needs $tool (apt-get install $tool)" >&2; exit 1; }
 done
+
+# debian VARIANT PACKAGES TARGET makes a Debian, without what nobody reads.
+debian() {
+  mmdebstrap --quiet --variant="$1" --include="$2" \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+    --dpkgopt='path-exclude=/usr/share/locale/*' \
+    "$release" "$3" "$mirror" >&2
+}
 
 # prepare changes the disk at $1 from what a package leaves to what an image
 # has: nothing of one machine's own, nothing that runs by the clock.
@@ -53,17 +74,21 @@ prepare() {
   touch "$1/etc/.updated" "$1/var/.updated"
 }
 
-if [ ! -e "$archive" ]; then
+if [ ! -e "$archive" ] || { [ "$kind" = engine ] && [ ! -e "$disk.layer.tar" ]; }; then
   echo "making the guests' disk from Debian $release (two minutes, once)" >&2
   mkdir -p "$cache"
   new=$(mktemp -d "$cache/making-XXXXXX")
   trap 'rm -rf --one-file-system "$new"' EXIT
-  include=$(IFS=,; echo "${packages[*]}")
-  mmdebstrap --quiet --variant=minbase --include="$include" \
-    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-    --dpkgopt='path-exclude=/usr/share/locale/*' \
-    "$release" "$new/disk" "$mirror" >&2
+  if [ "$kind" = engine ]; then
+    debian essential busybox,procps,passwd "$new/layer.tar" &
+  fi
+  debian minbase "$(IFS=,; echo "${packages[*]}")" "$new/disk"
   prepare "$new/disk"
+  if [ "$kind" = engine ]; then
+    npm install --silent --no-audit --no-fund --global --prefix="$new/disk/usr/local" "$cli" >&2
+    wait $!
+    mv "$new/layer.tar" "$disk.layer.tar"
+  fi
   tar --numeric-owner --xattrs -C "$new/disk" -cf - . | zstd -q -T0 -3 -o "$new/archive"
   mv "$new/archive" "$archive"
   rm -rf "$disk"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -23,8 +24,27 @@ func (w *world) door(v vm) *http.Client {
 	}}
 }
 
-// typed is what a new terminal shows after the input, up to the word done at
-// the beginning of a line.
+// visit asks a VM's gateway for a page, as its user. label is a port, or ui.
+func (w *world) visit(v vm, label, path string) (int, string) {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), "GET", "https://"+label+"."+v.Hostname+path, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.SetBasicAuth("user", v.TerminalPassword)
+	answer, err := w.door(v).Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	b, err := io.ReadAll(answer.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return answer.StatusCode, string(b)
+}
+
+// typed is what a new terminal shows after the input, up to the word done.
 func (w *world) typed(v vm, input string) string {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
@@ -56,7 +76,7 @@ func (w *world) typed(v vm, input string) string {
 		w.t.Fatal(err)
 	}
 	var shown strings.Builder
-	for !strings.Contains(shown.String(), "\ndone") {
+	for !strings.Contains(shown.String(), "done\r\n") {
 		kind, b, err := conn.Read(ctx)
 		if err != nil {
 			w.t.Fatalf("after %q: %v", shown.String(), err)
@@ -74,8 +94,9 @@ func (w *world) typed(v vm, input string) string {
 	if answer, err := w.door(v).Do(r); err != nil || answer.StatusCode >= 300 || answer.Body.Close() != nil {
 		w.t.Fatalf("closing the session: %v, %v", answer, err)
 	}
-	w.watch("the shell's end", func() bool { _, err := w.run(v, "pgrep", "-f", "^/bin/bash -l$"); return err != nil })
-	return shown.String()
+	w.watch("the shell's end", func() bool { _, err := w.run(v, "pgrep", "-f", "^(/bin/)?bash -l$"); return err != nil })
+	// Without what tells the terminal how to take pasted text.
+	return strings.NewReplacer("\x1b[?2004h", "", "\x1b[?2004l\r", "").Replace(shown.String())
 }
 
 // lookAtTerminal uses a terminal as its user may: the machine is theirs, though

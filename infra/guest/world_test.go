@@ -2,6 +2,7 @@ package guest_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -31,12 +32,13 @@ const (
 	machinePatience = 15 * time.Minute
 )
 
-// diskVariable names the disk that containers boot from, imageVariable the
-// directory with the kernel and the disk of machines. make e2e-guest and make
-// e2e-vm set them.
+// diskVariable names the disk that containers boot from, engineVariable one that
+// has a container engine, imageVariable the directory with the kernel and the
+// disk of machines. make e2e-guest, e2e-engine and e2e-vm set them.
 const (
-	diskVariable  = "DCM_GUEST_DISK"
-	imageVariable = "DCM_GUEST_IMAGE"
+	diskVariable   = "DCM_GUEST_DISK"
+	engineVariable = "DCM_GUEST_ENGINE_DISK"
+	imageVariable  = "DCM_GUEST_IMAGE"
 )
 
 // world is the local stack with guests as its servers, a git server beside it,
@@ -49,6 +51,9 @@ type world struct {
 	token  string
 	repo   string
 	client *http.Client
+	// repositories is the directory that guests see as gitHost.
+	repositories string
+	registry     *ociRegistry
 	// patience is how long its guests may take.
 	patience time.Duration
 	// functions is what the functions log.
@@ -60,23 +65,36 @@ type worldOptions struct {
 	prepare     func(root string) error // changes each new disk
 	ipv6        bool                    // metadata by IPv6 alone
 	machine     bool                    // a machine of QEMU, not a container
+	engine      bool                    // with a container engine
 }
 
-// mustStart brings a world up. Without the variable there is nothing to boot,
-// and the test is left to make e2e-guest; with it, whatever else is missing
-// fails the test.
-func mustStart(t *testing.T, o worldOptions) *world {
+// disk is the disk, and for a machine the kernel, that guests boot. Without its
+// variable there is nothing to boot, and the test is left to a target.
+func (o worldOptions) disk(t *testing.T) (disk, kernel string) {
 	t.Helper()
 	variable, target := diskVariable, "make e2e-guest"
-	if o.machine {
+	switch {
+	case o.machine:
 		variable, target = imageVariable, "make e2e-vm"
+	case o.engine:
+		variable, target = engineVariable, "make e2e-engine"
 	}
-	disk, kernel := os.Getenv(variable), ""
-	if disk == "" {
+	if disk = os.Getenv(variable); disk == "" {
 		t.Skipf("boots real guests, as root: %s runs it (%s is not set)", target, variable)
 	}
 	if o.machine {
-		disk, kernel = filepath.Join(disk, "disk.ext4"), filepath.Join(disk, "vmlinuz")
+		return filepath.Join(disk, "disk.ext4"), filepath.Join(disk, "vmlinuz")
+	}
+	return disk, ""
+}
+
+// mustStart brings a world up. Without a disk there is nothing to boot, and the
+// test is skipped; with one, whatever else is missing fails the test.
+func mustStart(t *testing.T, o worldOptions) *world {
+	t.Helper()
+	disk, kernel := o.disk(t)
+	if o.engine {
+		o.environment = map[string]string{"VM_RUNTIME": "devcontainer", "DEFAULT_IMAGE": baseImage}
 	}
 	agent, err := agentBinary()
 	if err != nil {
@@ -94,7 +112,8 @@ func mustStart(t *testing.T, o worldOptions) *world {
 		ManualSchedules: true,
 		Hardware: func(m machine.Options) (machine.Hardware, error) {
 			g, err := guest.New(guest.Options{
-				Dir: m.Dir, Disk: disk, Kernel: kernel, Trust: ca.pem, Prepare: o.prepare, IPv6Metadata: o.ipv6, Hosts: map[string]string{gitHost: guest.Address}, Logger: logs,
+				Dir: m.Dir, Disk: disk, Kernel: kernel, Trust: ca.pem, Prepare: o.prepare, IPv6Metadata: o.ipv6, Engine: o.engine,
+				Hosts: map[string]string{gitHost: guest.Address, registryHost: guest.Address}, Logger: logs,
 			})
 			w.guests = g
 			return g, err
@@ -111,7 +130,10 @@ func mustStart(t *testing.T, o worldOptions) *world {
 			t.Error(err)
 		}
 	})
-	w.repo = serveGit(t, ca, strings.TrimPrefix(w.SampleRepository, "file://"))
+	w.repositories = filepath.Dir(strings.TrimPrefix(w.SampleRepository, "file://"))
+	w.repo = mustPublish(t, strings.TrimPrefix(w.SampleRepository, "file://"))
+	w.registry = &ociRegistry{}
+	serve(t, ca, map[string]http.Handler{gitHost: http.FileServer(http.Dir(w.repositories)), registryHost: w.registry})
 	var answer struct{ Token string }
 	w.must(http.StatusOK, "POST", "/_local/token", nil, &answer)
 	w.token = answer.Token
@@ -225,7 +247,7 @@ func (w *world) must(want int, method, path string, body, v any) {
 
 // vm is what the API shows, as far as the tests read it.
 type vm struct {
-	ID, WorkspaceID, ProviderID, Status, Phase, StopReason, Hostname, IP, TerminalPassword string
+	ID, WorkspaceID, ProviderID, Status, Phase, StopReason, Hostname, IP, Runtime, TerminalPassword string
 
 	Error      *dcm.Problem
 	Generation int64
@@ -269,8 +291,8 @@ func (w *world) until(id, what string, holds func(vm) bool) vm {
 		if holds(v) {
 			return v
 		}
-		if time.Now().After(end) {
-			w.t.Fatalf("%s never became %s; it is %+v", id, what, v)
+		if time.Now().After(end) || v.Status == "stopped" {
+			w.t.Fatalf("%s never became %s; it is %+v, with the error %+v", id, what, v, cmp.Or(v.Error, &dcm.Problem{}))
 		}
 	}
 }

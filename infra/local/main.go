@@ -4,7 +4,8 @@
 // Environment: PORT is the API's port (7070), EDGE_PORT the VMs' (7080,
 // or any if that is taken);
 // HEARTBEAT_SECONDS is how often agents call (2); DCM_AGENT_BINARY is an agent
-// that was built already.
+// that was built already. With TLS set, to anything, the VMs speak TLS, each with
+// a certificate that it signs itself.
 package main
 
 import (
@@ -81,6 +82,9 @@ func options() (local.Options, error) {
 		Progress: func(what string) {
 			fmt.Printf("[%4.1f s] %s\n", time.Since(started).Seconds(), what)
 		},
+	}
+	if os.Getenv("TLS") != "" {
+		o.TLS = &local.TLS{}
 	}
 	var err error
 	if o.Port, err = number("PORT", 7070, 65535); err != nil {

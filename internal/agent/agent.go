@@ -26,6 +26,7 @@ type agent struct {
 	clock   dcm.Clock
 	// bearings are for times that the control plane named.
 	bearings *bearings
+	heard    heard
 	pace     pace
 	config   dcm.AgentConfig
 	store    *store

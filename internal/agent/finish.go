@@ -13,8 +13,8 @@ import (
 
 // finish ends the VM: everything in it stops, it is saved, and the control
 // plane is told that it may go. It returns when that is accepted, when the
-// control plane does not know the VM any more, or when the agent leaves: the
-// next start then goes on with it.
+// control plane does not know the VM any more, or when the agent leaves, or
+// nobody has heard the VM for too long: the next start then goes on with it.
 func (a *agent) finish(f *front) error {
 	w := a.stop.get()
 	a.log.Info("ending", "reason", w.Reason, "discard", w.Discard)
@@ -30,8 +30,12 @@ func (a *agent) finish(f *front) error {
 		a.log.Warn("something still runs in the workspace", "error", err)
 	}
 	if a.life.Err() == nil {
+		end, alone := a.watchAlone()
 		a.saveWhatever()
 		a.cleanUp()
+		if end(); alone() {
+			return a.switchOff()
+		}
 	}
 	if a.leaving.Load() {
 		a.log.Info("leaving before the end; the machine comes back")

@@ -46,7 +46,7 @@ func (a *agent) makeRuntime(answer *dcm.BootstrapAnswer) error {
 // serves plain HTTP, and where there is no authority to ask, there is nothing to
 // keep.
 func (a *agent) makeCertificate(answer *dcm.BootstrapAnswer) {
-	if a.options.Listen != "" || len(answer.ACMEDirectories) == 0 {
+	if a.options.Listen != "" && !a.options.TLS || len(answer.ACMEDirectories) == 0 {
 		return
 	}
 	a.certificate = certificate.New(certificate.Options{
@@ -100,16 +100,20 @@ func (a *agent) listen() (l gateway.Listeners, err error) {
 		}
 		return l, nil
 	}
-	if l.HTTP, err = net.Listen("tcp", a.options.Listen); err != nil {
+	one, err := net.Listen("tcp", a.options.Listen)
+	if err != nil {
 		return l, fmt.Errorf("listen for the gateway: %w", err)
 	}
 	if a.options.PortFile != "" {
-		port := strconv.Itoa(l.HTTP.Addr().(*net.TCPAddr).Port)
+		port := strconv.Itoa(one.Addr().(*net.TCPAddr).Port)
 		if err := writeFile(a.options.PortFile, []byte(port)); err != nil {
-			return l, errors.Join(err, l.HTTP.Close())
+			return l, errors.Join(err, one.Close())
 		}
 	}
-	return l, nil
+	if a.options.TLS {
+		return gateway.Listeners{TLS: one}, nil
+	}
+	return gateway.Listeners{HTTP: one}, nil
 }
 
 // close ends the terminals and stops serving. It may be called again.

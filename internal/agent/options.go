@@ -28,8 +28,10 @@ type Options struct {
 	ConfigPath   string
 	WorkspaceDir string
 	StateDir     string
-	// Listen is one plain HTTP address; empty for 443 with TLS and 80.
+	// Listen is one plain HTTP address; empty for 443 with TLS and 80. With TLS
+	// set it is one address for TLS.
 	Listen string
+	TLS    bool
 	// PortFile, if set, gets the port that Listen got, in decimal.
 	PortFile string
 	Version  string
@@ -39,6 +41,8 @@ type Options struct {
 	// ComesBack is asked when the agent is to end: whether that is only for a
 	// while, see MachineComesBack; nil for never.
 	ComesBack func() bool
+	// PowerOff switches the machine off; nil where it is not the VM's own.
+	PowerOff func() error
 	// Patience bounds the pauses between tries; zero is for production.
 	Patience time.Duration
 }

@@ -1,7 +1,12 @@
 package api_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"net/http"
 	"slices"
@@ -27,6 +32,26 @@ func (w *world) challenges() []string {
 	}
 	slices.Sort(list)
 	return list
+}
+
+// editRecord changes a record in the platform's zone, as somebody with its token
+// does.
+func (w *world) editRecord(id, change string) {
+	w.t.Helper()
+	url := w.Endpoint("cloudflare") + "/client/v4/zones/" + platformZone + "/dns_records/" + id
+	r, err := http.NewRequestWithContext(w.t.Context(), http.MethodPatch, url, strings.NewReader(change))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+platformDNSToken)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		w.t.Fatalf("edit record %s: %s", id, answer.Status)
+	}
 }
 
 func (m *machine) challenge(value string) answer {
@@ -141,6 +166,7 @@ func TestChallenge(t *testing.T) {
 		own.challenge("").expect(t, 200)
 		w.challengesAre(theirs.published(one))
 	})
+	t.Run("an account is bound, and nothing published", testBinding)
 	t.Run("a release takes them away", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, nil)
@@ -155,6 +181,20 @@ func TestChallenge(t *testing.T) {
 		if a := m.challenge(one).expect(t, 409); a.problem.Code != dcm.CodeConflict {
 			t.Errorf("%s", a.body)
 		}
+		w.nothingLeft()
+	})
+	t.Run("and an address whose comment somebody changed", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, nil)
+		user := w.user("acme")
+		m, vm := w.running(user)
+		m.challenge(one).expect(t, 200)
+		for _, r := range w.State().DNSRecords {
+			if r.Type != "TXT" {
+				w.editRecord(r.ID, `{"comment": "mine now"}`)
+			}
+		}
+		user.force(vm.ID)
 		w.nothingLeft()
 	})
 	t.Run("one that is published while its VM is let go is taken back", func(t *testing.T) {
@@ -179,4 +219,87 @@ func TestChallenge(t *testing.T) {
 		m.challenge(one).expect(t, 409)
 		w.nothingLeft()
 	})
+}
+
+const customersDirectory = "https://acme.example/directory"
+
+// testBinding: the key that binds accounts stays in the control plane, and binds
+// a live VM's account, at the authority that it is for.
+func testBinding(t *testing.T) {
+	t.Parallel()
+	mac := []byte("what the authority knows us by")
+	w := newWorld(t, map[string]string{"ACME_CUSTOMERS": `{"` + customersDirectory + `": {"keyId": "kid-7", "hmacKey": "` +
+		base64.URLEncoding.EncodeToString(mac) + `"}}`})
+	user := w.user("acme")
+	m, vm := w.running(user)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	account := dcm.ACMEAccount{
+		Directory: customersDirectory, NewAccount: "https://acme.example/new-account", PublicKey: base64.StdEncoding.EncodeToString(der),
+	}
+	m.challenge(challengeValue("stays")).expect(t, 200)
+	var a answer
+	calls := w.callsDuring(func() {
+		a = m.call("POST", m.path("/dns-challenge"), dcm.DNSChallenge{Account: &account}).expect(t, 200)
+	})
+	if n := total(calls["dynamodb"]) - calls["dynamodb"]["Query"]; n != 1 || total(calls["cloudflare"]) != 0 {
+		t.Errorf("calls %v", calls)
+	}
+	w.challengesAre(m.published(challengeValue("stays")))
+	said := decode[dcm.DNSChallenges](t, a)
+	b := said.Binding
+	if b == nil {
+		t.Fatal("there is no binding")
+	}
+	sum := hmac.New(sha256.New, mac)
+	sum.Write([]byte(b.Protected + "." + b.Payload))
+	if b.Signature != base64.RawURLEncoding.EncodeToString(sum.Sum(nil)) {
+		t.Error("it is not signed by the customer's key")
+	}
+	for part, want := range map[string]string{
+		b.Protected: `{"alg":"HS256","kid":"kid-7","url":"https://acme.example/new-account"}`,
+		b.Payload:   jwk(t, &key.PublicKey),
+	} {
+		if got, err := base64.RawURLEncoding.DecodeString(part); err != nil || string(got) != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	for name, change := range map[string]func(*dcm.DNSChallenge){
+		"another authority":     func(c *dcm.DNSChallenge) { c.Account.Directory = "https://acme.example/other" },
+		"another host":          func(c *dcm.DNSChallenge) { c.Account.NewAccount = "https://evil.example/new-account" },
+		"not over TLS":          func(c *dcm.DNSChallenge) { c.Account.NewAccount = "http://acme.example/new-account" },
+		"no directory":          func(c *dcm.DNSChallenge) { c.Account.Directory = "" },
+		"no address":            func(c *dcm.DNSChallenge) { c.Account.Directory, c.Account.NewAccount = ":", ":" },
+		"no key":                func(c *dcm.DNSChallenge) { c.Account.PublicKey = "" },
+		"a key of another kind": func(c *dcm.DNSChallenge) { c.Account.PublicKey = m.publicKey },
+		"a value, too":          func(c *dcm.DNSChallenge) { c.Value = challengeValue("one") },
+	} {
+		other := account
+		body := dcm.DNSChallenge{Account: &other}
+		change(&body)
+		if a := m.call("POST", m.path("/dns-challenge"), body).expect(t, 400); a.problem.Code != dcm.CodeInvalid {
+			t.Errorf("%s: %s", name, a.body)
+		}
+	}
+	user.force(vm.ID)
+	if a := m.call("POST", m.path("/dns-challenge"), dcm.DNSChallenge{Account: &account}).expect(t, 409); a.problem.Code != dcm.CodeConflict {
+		t.Errorf("%s", a.body)
+	}
+	w.nothingLeft()
+}
+
+func jwk(t *testing.T, key *ecdsa.PublicKey) string {
+	t.Helper()
+	point, err := key.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	return `{"crv":"P-256","kty":"EC","x":"` + encode(point[1:33]) + `","y":"` + encode(point[33:]) + `"}`
 }

@@ -323,7 +323,7 @@ func kindOf(g reflect.Type) string {
 		return "array"
 	case g.Kind() == reflect.Struct, g.Kind() == reflect.Map:
 		return "object"
-	case g.Kind() == reflect.Float64:
+	case g.Kind() == reflect.Float64, g == reflect.TypeFor[dcm.Tenths]():
 		return "number"
 	default:
 		return "integer"

@@ -57,6 +57,27 @@ func TestHostnamePatterns(t *testing.T) {
 	})
 }
 
+// TestACheckThatDiedIsNoLeak: what it made in the tenant's zone is found there, as
+// soon as the zone is the tenant's.
+func TestACheckThatDiedIsNoLeak(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.bringAlong()
+	user := w.user("acme")
+	w.fault(map[string]any{"service": "cloudflare", "operation": "DeleteRecord", "mode": "error"})
+	if a := user.call("POST", "/tenant/dns", w.dnsBody()); a.status == 201 {
+		t.Fatal("the check passed")
+	}
+	if len(w.State().DNSRecords) != 1 {
+		t.Fatalf("records %+v", w.State().DNSRecords)
+	}
+	w.clearFaults()
+	user.call("POST", "/tenant/dns", w.dnsBody()).expect(t, 201)
+	w.advance(dcm.OrphanGrace + dcm.ReconcileInterval)
+	w.sweepOrphans()
+	w.nothingLeft()
+}
+
 // TestDNSSettingsChangeWhileAVMLives: its record is withdrawn from where it was
 // published, whatever the settings are by then.
 func TestDNSSettingsChangeWhileAVMLives(t *testing.T) {

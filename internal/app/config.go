@@ -69,6 +69,8 @@ type Config struct {
 	// HetznerSSHKeyID is the platform's key for new servers; "" for none.
 	HetznerSSHKeyID string
 	CloudflareToken SecretSetting
+	// ACMECustomers are the platform's accounts with certificate authorities.
+	ACMECustomers SecretSetting
 
 	Region    string
 	Endpoints Endpoints
@@ -126,6 +128,7 @@ func ReadConfig(getenv func(string) string) (Config, error) {
 		HetznerToken:    SecretSetting{dcm.NewSecret(getenv("HCLOUD_TOKEN")), getenv("HCLOUD_TOKEN_PARAMETER")},
 		HetznerSSHKeyID: getenv("HCLOUD_SSH_KEY_ID"),
 		CloudflareToken: SecretSetting{dcm.NewSecret(getenv("CLOUDFLARE_TOKEN")), getenv("CLOUDFLARE_TOKEN_PARAMETER")},
+		ACMECustomers:   SecretSetting{dcm.NewSecret(getenv("ACME_CUSTOMERS")), getenv("ACME_CUSTOMERS_PARAMETER")},
 
 		Region: e.or("AWS_REGION", "us-east-1"),
 		Endpoints: Endpoints{

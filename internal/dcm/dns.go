@@ -54,15 +54,32 @@ type DNS interface {
 	// comment begins with it.
 	Find(ctx context.Context, z DNSZone, comment string, prefix bool) ([]DNSRecord, error)
 	// Check proves that the zone holds baseDomain and can be written, by
-	// creating and deleting a TXT record under it. KindAuth, KindNotFound (no
-	// such zone), KindInvalid (the domain is not in the zone).
-	Check(ctx context.Context, z DNSZone, baseDomain string) error
+	// creating and deleting a TXT record under it, which says whose it is: see
+	// CheckRecord. KindAuth, KindNotFound (no such zone), KindInvalid (the domain
+	// is not in the zone).
+	Check(ctx context.Context, z DNSZone, baseDomain string, owner DNSOwnership) error
 }
 
 // DNSComment is the comment on every record of a VM: it tells a sweep whose
 // the record is. At most 100 characters (Cloudflare's limit on its free plan).
 func DNSComment(installation string, t TenantID, v VMID) string {
 	return DNSCommentPrefix(installation) + string(t) + "/" + string(v)
+}
+
+// DNSOwnership is whose a record is.
+type DNSOwnership struct {
+	Installation string
+	Tenant       TenantID
+	VM           VMID
+}
+
+// CheckRecord is what a check of a zone makes. It is marked as that of a VM which
+// never was, so that sweep-orphans finds one that a check left behind.
+func CheckRecord(o DNSOwnership, baseDomain string) DNSRecord {
+	return DNSRecord{
+		Name: fmt.Sprintf("%s.%s.%s", CheckLabel, o.VM, baseDomain), Type: "TXT", Content: "may be deleted",
+		TTL: RecordTTLSeconds, Comment: DNSComment(o.Installation, o.Tenant, o.VM),
+	}
 }
 
 // DNSCommentPrefix begins the comment on every record of an installation.

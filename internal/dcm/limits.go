@@ -36,6 +36,9 @@ const (
 	// MovingStopGrace is the same for one whose backup is under way and moves:
 	// as long as a bucket keeps an unfinished upload.
 	MovingStopGrace = 48 * time.Hour
+	// AloneAfter is how long an ending VM tries to reach a control plane that
+	// does not take its heartbeats, before it switches itself off.
+	AloneAfter = StopGrace
 	// MovingSilence is for how long such a VM may be silent past StopGrace.
 	MovingSilence = time.Hour
 	// ReleaseRetry is when a release that could not finish is tried again.

@@ -211,15 +211,38 @@ type BackupCompleted struct {
 // DNSChallenge is the body of POST /vms/{id}/dns-challenge. Value is what a
 // certificate authority is to read as TXT at _acme-challenge.{hostname}: the
 // unpadded base64url of a SHA-256 digest. Empty, it withdraws every value.
+//
+// With Account nothing is published or withdrawn, and Value is empty: it asks for
+// what binds the VM's account with an authority to the platform's there.
 type DNSChallenge struct {
-	Value string `json:"value"`
+	Value   string       `json:"value"`
+	Account *ACMEAccount `json:"account,omitempty"`
+}
+
+// ACMEAccount is an account that a VM is about to open with a certificate
+// authority that signs for known customers only. Directory is one of the
+// bootstrap answer's, NewAccount the address that it names for new accounts, and
+// PublicKey the standard base64 of the account's public key, P-256 in PKIX form.
+type ACMEAccount struct {
+	Directory  string `json:"directory"`
+	NewAccount string `json:"newAccount"`
+	PublicKey  string `json:"publicKey"`
 }
 
 // DNSChallenges answers DNSChallenge: all the values that are published now, and
-// where.
+// where. Binding answers an Account: the externalAccountBinding of RFC 8555 for
+// exactly that account, made here so that the key for it is on no VM.
 type DNSChallenges struct {
-	Name   string   `json:"name"`
-	Values []string `json:"values"`
+	Name    string       `json:"name"`
+	Values  []string     `json:"values"`
+	Binding *ACMEBinding `json:"binding,omitempty"`
+}
+
+// ACMEBinding is a JSON Web Signature in its flattened form.
+type ACMEBinding struct {
+	Protected string `json:"protected"`
+	Payload   string `json:"payload"`
+	Signature string `json:"signature"`
 }
 
 // Cleanup is the body of POST /vms/{id}/cleanup: the agent is done, and the

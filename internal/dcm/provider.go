@@ -156,6 +156,9 @@ type Provider interface {
 	// GetVM returns the server, or nil if the provider does not know it. With
 	// an empty ref.ID it looks the server up by its exact name.
 	GetVM(ctx context.Context, c Credential, ref ServerRef) (*Server, error)
+	// StartVM switches a server on that is off. One that runs is success.
+	// KindNotFound: there is none.
+	StartVM(ctx context.Context, c Credential, id string) error
 	// ListVMs returns every server whose labels equal all of labels, over all
 	// pages. A failed page fails the list: a partial list is never returned.
 	ListVMs(ctx context.Context, c Credential, labels map[string]string) ([]Server, error)

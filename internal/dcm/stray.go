@@ -18,8 +18,8 @@ func ServerOwner(installation string, labels map[string]string) (t TenantID, v V
 }
 
 // DNSOwner reads a record's comment. ok is false unless it is the one that we
-// write, on a record as we publish it: a VM's wildcard, or the answer to a
-// challenge for its certificate.
+// write, on a record as we publish it: a VM's wildcard, the answer to a
+// challenge for its certificate, or what a check made.
 func DNSOwner(installation string, r DNSRecord) (t TenantID, v VMID, ok bool) {
 	rest, ours := strings.CutPrefix(r.Comment, DNSCommentPrefix(installation))
 	tenant, vm, whole := strings.Cut(rest, "/")
@@ -31,13 +31,16 @@ func DNSOwner(installation string, r DNSRecord) (t TenantID, v VMID, ok bool) {
 	case "A", "AAAA":
 		return t, v, strings.HasPrefix(r.Name, "*."+vm+".")
 	case "TXT":
-		return t, v, strings.HasPrefix(r.Name, ChallengeLabel+"."+vm+".")
+		return t, v, strings.HasPrefix(r.Name, ChallengeLabel+"."+vm+".") || strings.HasPrefix(r.Name, CheckLabel+"."+vm+".")
 	}
 	return t, v, false
 }
 
 // ChallengeLabel begins the name of a record that answers an ACME challenge.
 const ChallengeLabel = "_acme-challenge"
+
+// CheckLabel begins the name of a record that a check of a zone makes.
+const CheckLabel = "_dcm-check"
 
 // CheckPlace begins the place, after the tenant's name, where a check of a storage
 // tries what it may do.

@@ -42,6 +42,7 @@ func TestOwners(t *testing.T) {
 		"A":                    {dcm.DNSRecord{Type: "A", Name: "*.vm-aaaaaaaaaa.acme.vm.example.com", Comment: comment}, true},
 		"AAAA":                 {dcm.DNSRecord{Type: "AAAA", Name: "*.vm-aaaaaaaaaa.vm.example.org", Comment: comment}, true},
 		"challenge":            {dcm.DNSRecord{Type: "TXT", Name: "_acme-challenge.vm-aaaaaaaaaa.acme.vm.example.com", Comment: comment}, true},
+		"check":                {dcm.CheckRecord(dcm.DNSOwnership{Installation: "here", Tenant: "acme", VM: "vm-aaaaaaaaaa"}, "example.com"), true},
 		"text elsewhere":       {dcm.DNSRecord{Type: "TXT", Name: "*.vm-aaaaaaaaaa.acme.vm.example.com", Comment: comment}, false},
 		"another VM's name":    {dcm.DNSRecord{Type: "A", Name: "*.vm-aaaaaaaaab.acme.vm.example.com", Comment: comment}, false},
 		"another type":         {dcm.DNSRecord{Type: "CNAME", Name: "*.vm-aaaaaaaaaa.acme.vm.example.com", Comment: comment}, false},

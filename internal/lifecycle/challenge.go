@@ -20,6 +20,9 @@ type Challenges struct {
 	Common
 	Accounts dcm.Accounts
 	DNS      dcm.DNS
+	// Customers reads the platform's accounts with certificate authorities that
+	// sign for known customers only: JSON, see customer.
+	Customers func(context.Context) (dcm.Secret, error)
 }
 
 // Challenge publishes a value for the VM's own name; an empty one withdraws
@@ -30,7 +33,12 @@ type Challenges struct {
 // A value is published first and counted then, so that calls at the same time
 // can't bring about more than there may be, and no release can miss one: either
 // it finds the value, or the VM is seen to be ending here.
+//
+// With an Account it publishes nothing and answers with a binding.
 func (c *Challenges) Challenge(ctx context.Context, who dcm.TokenClaims, r dcm.DNSChallenge) (dcm.DNSChallenges, error) {
+	if r.Account != nil {
+		return c.bind(ctx, who, r)
+	}
 	if err := checkChallenge(r); err != nil {
 		return dcm.DNSChallenges{}, err
 	}

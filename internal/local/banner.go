@@ -17,7 +17,11 @@ func (s *Stack) Banner(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, banner, s.URL, s.EdgePort, s.Dir, s.SampleRepository, token.Reveal(),
+	scheme := "http"
+	if s.options.TLS != nil {
+		scheme = "https"
+	}
+	_, err = fmt.Fprintf(w, banner, s.URL, scheme, s.EdgePort, s.Dir, s.SampleRepository, token.Reveal(),
 		s.URL, s.SampleRepository, s.URL, s.URL)
 	return err
 }
@@ -26,7 +30,7 @@ const banner = `
 devcontainer-manager is running. Everything is local, and gone when it ends (Ctrl-C).
 
   API                %s
-  VMs                http://ui.<vm>.default.vm.localhost:%d
+  VMs                %s://ui.<vm>.default.vm.localhost:%d
   Logs               %s
   Sample repository  %s
 

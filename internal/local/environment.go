@@ -5,6 +5,7 @@ import (
 	"maps"
 	"runtime"
 	"strconv"
+	"strings"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/sam"
 )
@@ -44,13 +45,16 @@ func (s *Stack) overrides(agentDigest string) map[string]string {
 		"URL_SCHEME":                "http",
 		"URL_PORT":                  strconv.Itoa(s.EdgePort),
 		"HEARTBEAT_SECONDS":         strconv.Itoa(max(1, int(o.HeartbeatInterval.Seconds()))),
-		"ACME_DIRECTORIES":          "", // the edge serves plain HTTP
+		"ACME_DIRECTORIES":          "",
 		"ALLOW_FILE_REPOSITORIES":   "true",
 		"ALLOW_PRIVATE_ENDPOINTS":   "true", // the simulated S3 is on loopback
 		"AGENT_SHA256_AMD64":        "",
 		"AGENT_SHA256_ARM64":        "",
 	}
 	e[map[string]string{"amd64": "AGENT_SHA256_AMD64", "arm64": "AGENT_SHA256_ARM64"}[runtime.GOARCH]] = agentDigest
+	if o.TLS != nil {
+		e["URL_SCHEME"], e["ACME_DIRECTORIES"] = "https", strings.Join(o.TLS.Directories, ",")
+	}
 	maps.Copy(e, o.Environment)
 	return e
 }

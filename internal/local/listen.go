@@ -21,9 +21,17 @@ type listeners struct {
 
 // serve starts a server on a port, 0 for any, and returns its port.
 func (l *listeners) serve(name string, port int, h http.Handler) (int, error) {
+	return l.serveBehind(nil, name, port, h)
+}
+
+// serveBehind serves what a listener of wrap's accepts; nil for everything.
+func (l *listeners) serveBehind(wrap func(net.Listener) net.Listener, name string, port int, h http.Handler) (int, error) {
 	listener, err := net.Listen("tcp", net.JoinHostPort(l.address, strconv.Itoa(port)))
 	if err != nil {
 		return 0, fmt.Errorf("listen for %s: %w", name, err)
+	}
+	if wrap != nil {
+		listener = wrap(listener)
 	}
 	s := &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: apigateway.MaxHeaderBytes,

@@ -98,9 +98,7 @@ func (s *Stack) startAPI(context.Context) error {
 		return err
 	}
 	s.URL = baseURL(s.options.Address, port)
-	if s.EdgePort, err = s.listeners.serve("the VMs' addresses", s.options.EdgePort, edge.New(edge.Options{
-		Resolve: s.resolve, Locate: s.services.machines.Locate, Names: s.names, Logger: s.options.Logger,
-	})); err != nil {
+	if err := s.openEdge(); err != nil {
 		return err
 	}
 	if s.template, err = loadTemplate(s.options.Template, s.services); err != nil {
@@ -124,6 +122,18 @@ func (s *Stack) startAPI(context.Context) error {
 	}
 	s.front.open(s.api, s.controls())
 	return nil
+}
+
+func (s *Stack) openEdge() (err error) {
+	e := edge.New(edge.Options{
+		Resolve: s.resolve, Locate: s.services.machines.Locate, TLS: s.options.TLS != nil, Names: s.names, Logger: s.options.Logger,
+	})
+	passage := e.Passage
+	if s.options.TLS == nil {
+		passage = nil
+	}
+	s.EdgePort, err = s.listeners.serveBehind(passage, "the VMs' addresses", s.options.EdgePort, e)
+	return err
 }
 
 // buildFunctions makes every function of the template, and puts the agent

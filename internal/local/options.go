@@ -30,6 +30,8 @@ type Options struct {
 	// Port and EdgePort are the API's and the VMs' ports; 0 for any.
 	Port     int
 	EdgePort int
+	// TLS makes the VMs speak TLS, as on a cloud; nil for plain HTTP.
+	TLS *TLS
 	// Address is where everything listens, and how it is known; "" for
 	// loopback. Another one must be reachable by nobody but the servers: the
 	// stand-ins know no secrets.
@@ -55,6 +57,17 @@ type Options struct {
 	// Progress is told in a few words what is being done. It may be nil.
 	Progress func(string)
 	Logger   *slog.Logger
+}
+
+// TLS says where the VMs get their certificates. Stack.Texts is what an authority
+// may look their answers up in.
+type TLS struct {
+	// Directories are ACME directories; none for certificates that the VMs sign
+	// themselves.
+	Directories []string
+	// TrustFile holds the certificates, in PEM, that the agents trust instead of
+	// the system's, when they call the directories; "" for the system's.
+	TrustFile string
 }
 
 func (o Options) withDefaults() Options {

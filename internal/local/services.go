@@ -82,8 +82,12 @@ func newServices(o Options, dir string, clock *Clock) (*services, error) {
 	if err != nil {
 		return nil, err
 	}
+	environment := []string{"DCM_LOCAL_CLOCK=" + clock.path}
+	if o.TLS != nil && o.TLS.TrustFile != "" {
+		environment = append(environment, "SSL_CERT_FILE="+o.TLS.TrustFile)
+	}
 	machines, err := o.Hardware(machine.Options{
-		Dir: filepath.Join(dir, "servers"), Environment: []string{"DCM_LOCAL_CLOCK=" + clock.path}, Logger: o.Logger,
+		Dir: filepath.Join(dir, "servers"), Environment: environment, TLS: o.TLS != nil, Logger: o.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the servers' hardware: %w", err)

@@ -1,6 +1,8 @@
 package local
 
 import (
+	"strings"
+
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/apigateway"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/cloudflare"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/edge"
@@ -65,6 +67,17 @@ func (s *Stack) resolve(name string) string {
 		}
 	}
 	return found
+}
+
+// Texts answers as the simulated DNS: the TXT records with this name.
+func (s *Stack) Texts(name string) []string {
+	var texts []string
+	for _, r := range s.services.cloudflare.Records() {
+		if r.Type == "TXT" && strings.EqualFold(r.Name, name) {
+			texts = append(texts, strings.Trim(r.Content, `"`))
+		}
+	}
+	return texts
 }
 
 // names lists what the edge can reach.

@@ -69,6 +69,7 @@ type systemOptions struct {
 	environment map[string]string
 	heartbeat   time.Duration
 	agent       string // "" for the real one
+	tls         *local.TLS
 	// broken says that a function fails now, before it has done anything.
 	broken func(function string) bool
 }
@@ -89,7 +90,7 @@ func mustStartSystem(t *testing.T, o systemOptions) *system {
 	s := &system{t: t, output: output}
 	stack, err := local.Start(t.Context(), local.Options{
 		Template: "../../template.yaml", AgentBinary: o.agent, Dir: t.TempDir(), HeartbeatInterval: o.heartbeat,
-		Environment: o.environment, FunctionOutput: output,
+		Environment: o.environment, TLS: o.tls, FunctionOutput: output,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Functions: func(name string, getenv func(string) string, clock dcm.Clock, output io.Writer) (lambda.Handler, error) {
 			s.getenv = getenv

@@ -11,11 +11,12 @@ import (
 
 // Zones keeps the tenants' own DNS zones.
 type Zones struct {
-	Store  dcm.Store
-	Clock  dcm.Clock
-	Random io.Reader
-	Sealer dcm.KeySealer
-	DNS    dcm.DNS
+	Installation string
+	Store        dcm.Store
+	Clock        dcm.Clock
+	Random       io.Reader
+	Sealer       dcm.KeySealer
+	DNS          dcm.DNS
 }
 
 // DNSRequest is the body of POST /tenant/dns.
@@ -44,12 +45,7 @@ func (z *Zones) Set(ctx context.Context, t dcm.TenantID, r DNSRequest) (dcm.DNSA
 	if err != nil {
 		return dcm.DNSAccount{}, err
 	}
-	blame := map[dcm.ProviderKind]string{
-		dcm.KindAuth: "apiToken", dcm.KindNotFound: "zoneId", dcm.KindInvalid: "baseDomain",
-	}
-	if err := checked(ctx, "the DNS service", blame, func(ctx context.Context) error {
-		return z.DNS.Check(ctx, dcm.DNSZone{ZoneID: r.ZoneID, Token: r.APIToken}, r.BaseDomain)
-	}); err != nil {
+	if err := z.check(ctx, t, r); err != nil {
 		return dcm.DNSAccount{}, err
 	}
 	now := z.Clock.Now()
@@ -65,6 +61,22 @@ func (z *Zones) Set(ctx context.Context, t dcm.TenantID, r DNSRequest) (dcm.DNSA
 		return dcm.DNSAccount{}, fmt.Errorf("keep the DNS zone of %s: %w", t, err)
 	}
 	return account, nil
+}
+
+// check tries the zone with a record of a VM that never was.
+func (z *Zones) check(ctx context.Context, t dcm.TenantID, r DNSRequest) error {
+	nobody, err := dcm.NewVMID(z.Random)
+	if err != nil {
+		return fmt.Errorf("draw the name of a check: %w", err)
+	}
+	blame := map[dcm.ProviderKind]string{
+		dcm.KindAuth: "apiToken", dcm.KindNotFound: "zoneId", dcm.KindInvalid: "baseDomain",
+	}
+	return checked(ctx, "the DNS service", blame, func(ctx context.Context) error {
+		return z.DNS.Check(ctx, dcm.DNSZone{ZoneID: r.ZoneID, Token: r.APIToken}, r.BaseDomain, dcm.DNSOwnership{
+			Installation: z.Installation, Tenant: t, VM: nobody,
+		})
+	})
 }
 
 func (z *Zones) identify(known map[dcm.AccountID]dcm.DNSAccount, zoneID string) (dcm.AccountID, error) {

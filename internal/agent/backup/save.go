@@ -2,13 +2,11 @@ package backup
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 
 	"filippo.io/age"
-	"github.com/klauspost/pgzip"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/archive"
@@ -101,16 +99,8 @@ func pack(ctx context.Context, parts *splitter, dir string, recipients []age.Rec
 	if err != nil {
 		return archive.Report{}, fmt.Errorf("begin to encrypt: %w", err)
 	}
-	packed, err := pgzip.NewWriterLevel(sealed, gzipLevel)
+	report, err := compress(ctx, sealed, dir)
 	if err != nil {
-		return archive.Report{}, fmt.Errorf("begin to compress: %w", err)
-	}
-	if err := packed.SetConcurrency(gzipBlockBytes, gzipBlocks); err != nil {
-		return archive.Report{}, fmt.Errorf("begin to compress: %w", err)
-	}
-	report, err := archive.Write(ctx, packed, dir)
-	// Closing ends the compressor's goroutines also after a failure.
-	if err := errors.Join(err, packed.Close()); err != nil {
 		return report, err
 	}
 	if err := sealed.Close(); err != nil {

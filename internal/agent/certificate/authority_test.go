@@ -3,6 +3,7 @@ package certificate_test
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
@@ -33,6 +34,10 @@ type authority struct {
 	life  time.Duration
 	root  *x509.Certificate
 	key   *ecdsa.PrivateKey
+
+	// newAccount has to be bound by this key; nil for an authority that serves
+	// everybody.
+	mac []byte
 
 	mu sync.Mutex
 	// refuse answers every order with this status; 0 for none.
@@ -103,9 +108,16 @@ func (a *authority) serve(w http.ResponseWriter, r *http.Request) {
 	path, id, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	switch path {
 	case "directory":
-		a.answer(w, 200, map[string]string{"newNonce": a.URL + "/nonce", "newAccount": a.URL + "/account", "newOrder": a.URL + "/orders"})
+		a.answer(w, 200, map[string]any{
+			"newNonce": a.URL + "/nonce", "newAccount": a.URL + "/account", "newOrder": a.URL + "/orders",
+			"meta": map[string]any{"externalAccountRequired": a.mac != nil},
+		})
 	case "nonce":
 	case "account":
+		if !a.bound(head.JWK, payload) {
+			a.answer(w, 403, map[string]any{"type": "urn:ietf:params:acme:error:unauthorized", "status": 403})
+			return
+		}
 		a.thumb = thumbprint(head.JWK)
 		a.accounts = append(a.accounts, a.thumb)
 		w.Header().Set("Location", a.URL+"/accounts/1")
@@ -129,6 +141,28 @@ func (a *authority) serve(w http.ResponseWriter, r *http.Request) {
 	default:
 		a.answer(w, 404, map[string]any{"type": "urn:ietf:params:acme:error:malformed", "status": 404})
 	}
+}
+
+// bound reports whether the account that a key opens is bound to a customer's.
+func (a *authority) bound(jwk json.RawMessage, payload []byte) bool {
+	if a.mac == nil {
+		return true
+	}
+	var account struct{ ExternalAccountBinding dcm.ACMEBinding }
+	_ = json.Unmarshal(payload, &account)
+	b := account.ExternalAccountBinding
+	bound, _ := base64.RawURLEncoding.DecodeString(b.Payload)
+	return b == sign(a.mac, a.URL+"/account", string(bound)) && thumbprint(bound) == thumbprint(jwk)
+}
+
+// sign makes a binding as the control plane does.
+func sign(mac []byte, address, jwk string) dcm.ACMEBinding {
+	encode := base64.RawURLEncoding.EncodeToString
+	b := dcm.ACMEBinding{Protected: encode([]byte(address)), Payload: encode([]byte(jwk))}
+	sum := hmac.New(sha256.New, mac)
+	sum.Write([]byte(b.Protected + "." + b.Payload))
+	b.Signature = encode(sum.Sum(nil))
+	return b
 }
 
 func (a *authority) answer(w http.ResponseWriter, status int, body any) {

@@ -2,8 +2,10 @@ package certificate_test
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"io/fs"
 	"net/http"
@@ -28,6 +30,8 @@ type zone struct {
 	most   int
 	down   error
 	clears int
+	// customers holds the keys that bind accounts, by directory.
+	customers map[string][]byte
 }
 
 func (z *zone) DNSChallenge(_ context.Context, r dcm.DNSChallenge) (dcm.DNSChallenges, error) {
@@ -36,6 +40,8 @@ func (z *zone) DNSChallenge(_ context.Context, r dcm.DNSChallenge) (dcm.DNSChall
 	switch {
 	case z.down != nil:
 		return dcm.DNSChallenges{}, z.down
+	case r.Account != nil:
+		return z.bind(*r.Account)
 	case r.Value == "":
 		z.texts, z.clears = nil, z.clears+1
 	case len(z.texts) == 2:
@@ -45,6 +51,28 @@ func (z *zone) DNSChallenge(_ context.Context, r dcm.DNSChallenge) (dcm.DNSChall
 		z.most = max(z.most, len(z.texts))
 	}
 	return dcm.DNSChallenges{Values: z.texts}, nil
+}
+
+func (z *zone) bind(a dcm.ACMEAccount) (dcm.DNSChallenges, error) {
+	mac := z.customers[a.Directory]
+	if mac == nil {
+		return dcm.DNSChallenges{}, errors.New("invalid")
+	}
+	der, err := base64.StdEncoding.DecodeString(a.PublicKey)
+	if err != nil {
+		return dcm.DNSChallenges{}, err
+	}
+	key, err := x509.ParsePKIXPublicKey(der)
+	if err != nil {
+		return dcm.DNSChallenges{}, err
+	}
+	point, err := key.(*ecdsa.PublicKey).Bytes()
+	if err != nil {
+		return dcm.DNSChallenges{}, err
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	binding := sign(mac, a.NewAccount, `{"kty":"EC","crv":"P-256","x":"`+encode(point[1:33])+`","y":"`+encode(point[33:])+`"}`)
+	return dcm.DNSChallenges{Binding: &binding}, nil
 }
 
 func (z *zone) values() []string {
@@ -232,6 +260,32 @@ func TestTheNextDirectory(t *testing.T) {
 		a.set(0)
 		v.certified(nil)
 	})
+}
+
+// TestACustomersAuthority: one that signs for known customers only wants to see
+// whose account it is, and one that we are no customer of is passed over.
+func TestACustomersAuthority(t *testing.T) {
+	t.Parallel()
+	for name, ours := range map[string]bool{"ours": true, "not ours": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := newVM(t)
+			first, second := newAuthority(t, v.zone, v.clock, ninetyDays), newAuthority(t, v.zone, v.clock, ninetyDays)
+			first.mac = []byte("a key of the platform's")
+			v.zone.customers = map[string][]byte{}
+			if ours {
+				v.zone.customers[first.directory()] = first.mac
+			}
+			stop := v.start(first, second)
+			c := v.certified(nil)
+			stop()
+			_, byFirst, _ := first.seen()
+			_, bySecond, _ := second.seen()
+			if (len(byFirst) == 1) != ours || (len(bySecond) == 0) != ours {
+				t.Errorf("signed are %d and %d, until %s", len(byFirst), len(bySecond), c.Leaf.NotAfter)
+			}
+		})
+	}
 }
 
 func TestWithoutTheControlPlane(t *testing.T) {

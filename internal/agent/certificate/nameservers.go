@@ -8,35 +8,39 @@ import (
 	"time"
 )
 
-const lookupTimeout = 5 * time.Second
+const (
+	lookupTimeout = 5 * time.Second
+	// searchTimeout bounds the search for a zone's name servers.
+	searchTimeout = 10 * time.Second
+)
 
 // nameservers are those of the zone that a name lies in. They are asked
 // themselves, since a resolver between us would remember what is not there yet.
-type nameservers struct{ hosts []string }
+type nameservers []string
 
 // publish reports whether each of them has the value at the name.
-func (n *nameservers) publish(ctx context.Context, name, value string) bool {
-	if len(n.hosts) == 0 {
-		n.hosts = serversOf(ctx, name)
-	}
-	for _, host := range n.hosts {
+func (n nameservers) publish(ctx context.Context, name, value string) bool {
+	for _, host := range n {
 		if !hasText(ctx, host, name, value) {
 			return false
 		}
 	}
-	return len(n.hosts) > 0
+	return len(n) > 0
 }
 
-// serversOf finds the zone by going up from the name.
-func serversOf(ctx context.Context, name string) []string {
+// serversOf finds the zone by going up from the name. There is none to be found
+// where a network keeps its DNS to itself.
+func serversOf(ctx context.Context, name string) nameservers {
+	ctx, cancel := context.WithTimeout(ctx, searchTimeout)
+	defer cancel()
 	for zone := name; strings.Contains(zone, "."); _, zone, _ = strings.Cut(zone, ".") {
 		found, err := net.DefaultResolver.LookupNS(ctx, zone+".")
 		if err != nil || len(found) == 0 {
 			continue
 		}
-		var hosts []string
-		for _, ns := range found {
-			hosts = append(hosts, ns.Host)
+		hosts := make(nameservers, len(found))
+		for i, ns := range found {
+			hosts[i] = ns.Host
 		}
 		return hosts
 	}

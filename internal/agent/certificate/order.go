@@ -6,6 +6,9 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -73,7 +76,7 @@ func (k *Keeper) client(directory string) *acmez.Client {
 			PollTimeout: pollTimeout, PollInterval: k.patience(time.Second),
 			Logger: slog.New(slog.DiscardHandler), // its errors say all
 		},
-		ChallengeSolvers: map[string]acmez.Solver{acme.ChallengeTypeDNS01: solver{k}},
+		ChallengeSolvers: map[string]acmez.Solver{acme.ChallengeTypeDNS01: &solver{Keeper: k}},
 	}
 }
 
@@ -84,11 +87,44 @@ func (k *Keeper) account(ctx context.Context, client *acmez.Client) (acme.Accoun
 	if err != nil {
 		return acme.Account{}, err
 	}
-	account, err := client.NewAccount(ctx, acme.Account{TermsOfServiceAgreed: true, PrivateKey: key})
-	if err != nil {
+	account := acme.Account{TermsOfServiceAgreed: true, PrivateKey: key}
+	if account.ExternalAccountBinding, err = k.binding(ctx, client, key); err != nil {
+		return acme.Account{}, fmt.Errorf("bind an account: %w", err)
+	}
+	if account, err = client.NewAccount(ctx, account); err != nil {
 		return acme.Account{}, fmt.Errorf("open an account: %w", err)
 	}
 	return account, nil
+}
+
+// binding is what an authority wants that signs for known customers only; nil
+// for any other. The control plane makes it, and what it is made with stays there.
+func (k *Keeper) binding(ctx context.Context, client *acmez.Client, key *ecdsa.PrivateKey) (json.RawMessage, error) {
+	directory, err := client.GetDirectory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if directory.Meta == nil || !directory.Meta.ExternalAccountRequired {
+		return nil, nil
+	}
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return nil, fmt.Errorf("encode the account's key: %w", err)
+	}
+	var answer dcm.DNSChallenges
+	err = k.asking().Do(ctx, func(ctx context.Context) (err error) {
+		answer, err = k.options.Control.DNSChallenge(ctx, dcm.DNSChallenge{Account: &dcm.ACMEAccount{
+			Directory: client.Directory, NewAccount: directory.NewAccount, PublicKey: base64.StdEncoding.EncodeToString(der),
+		}})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if answer.Binding == nil {
+		return nil, errors.New("the control plane answered without one")
+	}
+	return json.Marshal(answer.Binding)
 }
 
 // withdraw ends what was published for an order. If the VM itself ends, its

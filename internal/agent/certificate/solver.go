@@ -13,40 +13,59 @@ import (
 )
 
 const (
-	// publishAttempts is how often a value is brought to the control plane.
-	publishAttempts = 4
+	// askAttempts is how often the control plane is asked for the same.
+	askAttempts = 4
 	// visibleTimeout is how long we wait for a value to show. Afterwards the
 	// authority has the last word.
 	visibleTimeout = time.Minute
 	visiblePause   = 2 * time.Second
+	// blindTimeout is how long an answer is left to spread where nobody can be
+	// asked whether it has.
+	blindTimeout = 10 * time.Second
 )
 
-// solver answers challenges by DNS.
-type solver struct{ *Keeper }
+// solver answers one order's challenges by DNS: all are presented, and then each
+// is waited for.
+type solver struct {
+	*Keeper
+	presented time.Time // the last of them
+	servers   nameservers
+	searched  bool
+}
 
 // Present publishes the answer.
-func (s solver) Present(ctx context.Context, c acme.Challenge) error {
-	p := retry.Policy{
-		Base: s.patience(time.Second), Max: s.patience(10 * time.Second), Attempts: publishAttempts, Transient: control.Transient,
-	}
-	err := p.Do(ctx, func(ctx context.Context) error {
+func (s *solver) Present(ctx context.Context, c acme.Challenge) error {
+	err := s.asking().Do(ctx, func(ctx context.Context) error {
 		_, err := s.options.Control.DNSChallenge(ctx, dcm.DNSChallenge{Value: c.DNS01KeyAuthorization()})
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("publish the challenge: %w", err)
 	}
+	s.presented = time.Now()
 	return nil
+}
+
+func (k *Keeper) asking() retry.Policy {
+	return retry.Policy{
+		Base: k.patience(time.Second), Max: k.patience(10 * time.Second), Attempts: askAttempts, Transient: control.Transient,
+	}
 }
 
 // Wait waits until the answer can be read: an authority that looks too early
 // remembers, as its resolver does, that there is none.
-func (s solver) Wait(ctx context.Context, c acme.Challenge) error {
-	visible := s.options.Visible
+func (s *solver) Wait(ctx context.Context, c acme.Challenge) error {
+	visible, timeout := s.options.Visible, visibleTimeout
 	if visible == nil {
-		visible = (&nameservers{}).publish
+		if !s.searched {
+			s.servers, s.searched = serversOf(ctx, c.DNS01TXTRecordName()), true
+		}
+		visible = s.servers.publish
+		if len(s.servers) == 0 {
+			timeout = s.patience(blindTimeout) - time.Since(s.presented)
+		}
 	}
-	patience, cancel := context.WithTimeout(ctx, visibleTimeout)
+	patience, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	for !visible(patience, c.DNS01TXTRecordName(), c.DNS01KeyAuthorization()) {
 		if dcm.Sleep(patience, s.patience(visiblePause)) != nil {
@@ -58,4 +77,4 @@ func (s solver) Wait(ctx context.Context, c acme.Challenge) error {
 
 // CleanUp does nothing: two answers lie at one name, and are withdrawn together
 // when the order is over.
-func (s solver) CleanUp(context.Context, acme.Challenge) error { return nil }
+func (s *solver) CleanUp(context.Context, acme.Challenge) error { return nil }

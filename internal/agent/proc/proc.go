@@ -20,6 +20,10 @@ type Process struct {
 	Zombie bool
 }
 
+// TerminalVariable is in the environment of a command that shows the shell of a
+// container, and of that shell: see Entrants.
+const TerminalVariable = "DCM_TERMINAL"
+
 type identity struct {
 	pid   int
 	start uint64

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -78,6 +79,30 @@ func carries(pid int, mark string) bool {
 	return err == nil && bytes.Contains(append([]byte{0}, b...), []byte("\x00"+mark+"\x00"))
 }
 
+// Entrants lists the processes that carry mark ("NAME=value") and were put into a
+// container from outside, as docker exec does; not what those have started.
+func Entrants(mark string) []int {
+	all, err := List()
+	if err != nil {
+		return nil
+	}
+	var found []int
+	for _, p := range all {
+		if !p.Zombie && carries(p.PID, mark) && !sameNumbering(p.PID, p.Parent) {
+			found = append(found, p.PID)
+		}
+	}
+	return found
+}
+
+// sameNumbering reports whether two processes are in one process namespace, or
+// one of them is gone.
+func sameNumbering(a, b int) bool {
+	inA, errA := os.Readlink(file(a, "ns/pid"))
+	inB, errB := os.Readlink(file(b, "ns/pid"))
+	return errA != nil || errB != nil || inA == inB
+}
+
 // isLogin reports whether systemd counts a process to a user's session.
 func isLogin(pid int) bool {
 	b, err := os.ReadFile(file(pid, "cgroup"))
@@ -94,6 +119,9 @@ func Spent(pid int) (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("find the container's control group: %w", err)
 	}
+	// Of a machine that has both versions, the newer one: there the container
+	// engines have their groups.
+	old := ""
 	for line := range strings.Lines(string(b)) {
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
 		if len(parts) != 3 {
@@ -104,11 +132,12 @@ func Spent(pid int) (time.Duration, error) {
 				return d, nil
 			}
 		}
-		for controller := range strings.SplitSeq(parts[1], ",") {
-			if controller == "cpuacct" {
-				return version1(parts[2])
-			}
+		if slices.Contains(strings.Split(parts[1], ","), "cpuacct") {
+			old = parts[2]
 		}
+	}
+	if old != "" {
+		return version1(old)
 	}
 	return 0, fmt.Errorf("process %d is in no control group that accounts for CPU", pid)
 }

@@ -19,3 +19,6 @@ func Logins() ([]string, error) { return nil, errors.ErrUnsupported }
 func carries(int, string) bool { return false }
 
 func isLogin(int) bool { return false }
+
+// Entrants lists nothing.
+func Entrants(string) []int { return nil }

@@ -2,6 +2,8 @@ package workspace
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -9,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/proc"
 )
 
 // firstUser is the user id that development images give their user.
@@ -50,32 +54,36 @@ func (d *Devcontainer) own(ctx context.Context) error {
 
 // Shell is a login shell in the container, bash if it has one.
 func (d *Devcontainer) Shell() *exec.Cmd {
-	args := []string{"exec", "--interactive", "--tty", "--user", d.up.User, "--env", "TERM=xterm-256color", "--env", "COLORTERM=truecolor"}
+	// The shell is the engine's child, not the command's: the mark finds it.
+	mark := proc.TerminalVariable + "=" + strings.ToLower(rand.Text())
+	args := []string{"exec", "--interactive", "--tty", "--user", d.up.User, "--env", mark, "--env", "TERM=xterm-256color", "--env", "COLORTERM=truecolor"}
 	if d.up.Folder != "" {
 		args = append(args, "--workdir", d.up.Folder)
 	}
 	args = append(args, d.up.ContainerID, "/bin/sh", "-c", "if command -v bash >/dev/null 2>&1; then exec bash -l; fi; exec sh -l")
 	c := exec.Command("docker", args...)
-	c.Env = append(baseEnvironment(), "TERM=xterm-256color")
+	c.Env = append(baseEnvironment(), mark, "TERM=xterm-256color")
 	return c
 }
 
-// Dial reaches a port of the container: at its address or, where a server
-// listens on the container's loopback only, from inside its network.
+// Dial reaches a port of the container: at its address or, where it has none or
+// a server listens on its loopback only, from inside its network.
 func (d *Devcontainer) Dial(ctx context.Context, port int) (net.Conn, error) {
-	if d.up.ip == "" { // it shares the host's network
-		return dialLocal(ctx, port)
+	err := errNoAddress
+	if d.up.ip != "" {
+		var c net.Conn
+		if c, err = new(net.Dialer).DialContext(ctx, "tcp", address(d.up.ip, port)); err == nil {
+			return c, nil
+		}
 	}
-	var dialer net.Dialer
-	c, err := dialer.DialContext(ctx, "tcp", address(d.up.ip, port))
-	if err == nil {
+	c, inside := dialInside(ctx, d.up.pid, port)
+	if inside == nil {
 		return c, nil
 	}
-	if c, inside := dialInside(ctx, d.up.pid, port); inside == nil {
-		return c, nil
-	}
-	return nil, fmt.Errorf("reach port %d of the container: %w", port, err)
+	return nil, fmt.Errorf("reach port %d of the container: %w", port, errors.Join(err, inside))
 }
+
+var errNoAddress = errors.New("it has no address")
 
 // Process is the container's first process.
 func (d *Devcontainer) Process() int { return d.up.pid }

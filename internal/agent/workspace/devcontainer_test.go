@@ -8,11 +8,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/proc"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/workspace"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
@@ -25,14 +28,23 @@ const (
 echo "devcontainer $*" >> "$CALLS"
 override=
 while [ $# -gt 0 ]; do
-  case "$1" in --override-config) override=$2;; --config) config=$2;; esac
+  case "$1" in --override-config) override=$2;; --config) config=$2;; --skip-post-create) skip=1;; esac
   shift
 done
 if [ -n "$override" ]; then cat "$override" >> "$CALLS"; echo >> "$CALLS"; config=$override; fi
 echo "[2 ms] Start: Run: docker build" >&2
 if grep -q broken "$config"; then
-  echo "ERROR: failed to solve: https://user:hunter2@registry.example.com/x: not found" >&2
+  printf '#7 0.387 the compiler is missing\r\n------\r\n' >&2
+  echo '   4 | >>> RUN make' >&2
+  echo "[2026-11-24T13:18:03.405Z] ERROR: failed to solve: https://user:hunter2@registry.example.com/x: not found" >&2
+  echo "Error: Command failed: docker buildx build --load and so on" >&2
+  for n in 1 2 3 4 5 6 7 8 9; do echo "    at async U9 (/usr/local/lib/node_modules/@devcontainers/cli/dist/spec-node/devContainersSpecCLI.js:468:2009)" >&2; done
   echo '{"outcome":"error","message":"Command failed: docker build","description":"An error occurred building the image."}'
+  exit 1
+fi
+if grep -q database "$config" && [ -z "$skip" ]; then
+  echo "the database is away" >&2
+  echo '{"outcome":"error","message":"Command failed: sh","description":"postCreateCommand failed.","containerId":"c0ffee"}'
   exit 1
 fi
 echo '{"outcome":"success","containerId":"c0ffee","remoteUser":"vscode","remoteWorkspaceFolder":"/workspaces/w"}'
@@ -82,7 +94,7 @@ func TestDevcontainer(t *testing.T) {
 			if problem != nil || err != nil {
 				t.Errorf("problem %+v, error %v", problem, err)
 			}
-			if got, want := c.called(t), "devcontainer up --workspace-folder "+c.Dir+" --config "+filepath.Join(c.Dir, place)+"\n"; !strings.HasPrefix(got, want) {
+			if got, want := c.called(t), "devcontainer up --workspace-folder "+c.Dir+" --config "+filepath.Join(c.Dir, place)+" --id-label "; !strings.HasPrefix(got, want) {
 				t.Errorf("the calls are %s", got)
 			}
 			if c.Process() != 4242 {
@@ -108,8 +120,49 @@ func TestDevcontainer(t *testing.T) {
 			!strings.Contains(problem.Message, "An error occurred building the image.") || strings.Contains(problem.Message, "hunter2") {
 			t.Errorf("the problem is %+v", problem)
 		}
-		if got := c.called(t); !strings.Contains(got, "--remove-existing-container") || !strings.Contains(got, "registry.example.com/default") {
+		for _, want := range []string{"the compiler is missing", "the default image runs instead"} {
+			if !strings.Contains(problem.Message, want) {
+				t.Errorf("%q is not in %q", want, problem.Message)
+			}
+		}
+		if len(problem.Message) > dcm.MaxProblemBytes || strings.Contains(problem.Message, "devContainersSpecCLI") || strings.Contains(problem.Message, "RUN make") {
+			t.Errorf("it says %q, in %d bytes", problem.Message, len(problem.Message))
+		}
+		// Two containers that must not be taken for each other.
+		if got := c.called(t); !strings.Contains(got, "container=own") || !strings.Contains(got, "container=default") || !strings.Contains(got, "registry.example.com/default") {
 			t.Errorf("the calls are %s", got)
+		}
+	})
+	t.Run("stays in a container of which a command failed, and says so", func(t *testing.T) {
+		c := newContainer(t, map[string]string{".devcontainer.json": `{"image": "golang", "postCreateCommand": "database"}`})
+		problem, err := c.Start(context.Background())
+		must(t, err)
+		if problem == nil || problem.Code != dcm.ProblemBuildFailed || !strings.Contains(problem.Message, "the database is away") {
+			t.Errorf("the problem is %+v", problem)
+		}
+		if got := c.called(t); strings.Contains(got, "container=default") || strings.Contains(got, "docker rm") {
+			t.Errorf("the calls are %s", got)
+		}
+	})
+	t.Run("is left alone when only the agent starts again", func(t *testing.T) {
+		for _, config := range []string{"golang", "broken"} {
+			c := newContainer(t, map[string]string{".devcontainer.json": `{"image": "` + config + `"}`})
+			first, err := c.Start(context.Background())
+			must(t, err)
+			ups := strings.Count(c.called(t), "devcontainer up")
+			again := &workspace.Devcontainer{Dir: c.Dir, StateDir: c.StateDir, DefaultImage: c.DefaultImage, Logger: c.Logger}
+			second, err := again.Start(context.Background())
+			must(t, err)
+			if (first == nil) != (second == nil) || first != nil && *first != *second {
+				t.Errorf("of %s it first says %+v, then %+v", config, first, second)
+			}
+			if n := strings.Count(c.called(t), "devcontainer up"); n != ups || again.Process() != 4242 {
+				t.Errorf("it came up %d times, and its process is %d", n, again.Process())
+			}
+			t.Setenv("PID_AND_IP", "0") // after a reboot it is there, but stopped
+			if _, err := again.Start(context.Background()); err != nil || strings.Count(c.called(t), "devcontainer up") == ups {
+				t.Errorf("a stopped one was left alone: %v", err)
+			}
 		}
 	})
 	t.Run("fails when the default image fails too", func(t *testing.T) {
@@ -133,6 +186,14 @@ func TestDevcontainer(t *testing.T) {
 		shell := strings.Join(c.Shell().Args, " ")
 		if !strings.Contains(shell, "--user vscode") || !strings.Contains(shell, "--workdir /workspaces/w c0ffee") {
 			t.Errorf("the shell is %s", shell)
+		}
+		// The shell in there is found by the mark that the command has too.
+		mark := func(c *exec.Cmd) string {
+			return c.Env[slices.IndexFunc(c.Env, func(v string) bool { return strings.HasPrefix(v, proc.TerminalVariable+"=") })]
+		}
+		one, other := c.Shell(), c.Shell()
+		if mark(one) == mark(other) || !slices.Contains(one.Args, mark(one)) {
+			t.Errorf("the marks are %s and %s", mark(one), mark(other))
 		}
 		must(t, c.Stop(context.Background()))
 		if got := c.called(t); !strings.HasSuffix(got, "docker stop --time 10 c0ffee\n") {

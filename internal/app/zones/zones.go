@@ -28,14 +28,14 @@ func DNS(a *app.App) dcm.DNS {
 // TenantDNSSet builds tenant-dns-set.
 func TenantDNSSet(a *app.App) (lambda.Handler, error) {
 	return a.Endpoint(api.TenantDNSSet(&tenancy.Zones{
-		Store: a.Store(), Clock: a.Clock, Random: a.Random, Sealer: keys.Sealer(a), DNS: DNS(a),
+		Installation: a.Config.Installation, Store: a.Store(), Clock: a.Clock, Random: a.Random, Sealer: keys.Sealer(a), DNS: DNS(a),
 	})), nil
 }
 
 // VmsDNSChallenge builds vms-dns-challenge.
 func VmsDNSChallenge(a *app.App) (lambda.Handler, error) {
 	return keys.Endpoint(a, api.VmsDNSChallenge(&lifecycle.Challenges{
-		Common: a.Common(), DNS: DNS(a),
+		Common: a.Common(), DNS: DNS(a), Customers: secrets.Source(a, a.Config.ACMECustomers),
 		Accounts: &tenancy.Accounts{
 			Sealer: keys.AccountSealer(a), DNSToken: secrets.Source(a, a.Config.CloudflareToken), ZoneID: a.Config.ZoneID,
 		},

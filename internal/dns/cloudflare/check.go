@@ -2,10 +2,8 @@ package cloudflare
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"strings"
 	"time"
@@ -28,16 +26,13 @@ const maxDomainBytes = 150
 //
 // Whatever may have been created is deleted, even past the end of ctx. Where
 // the answer to the creation was lost, it is looked for by its comment.
-func (d *DNS) Check(ctx context.Context, z dcm.DNSZone, baseDomain string) error {
+func (d *DNS) Check(ctx context.Context, z dcm.DNSZone, baseDomain string, owner dcm.DNSOwnership) error {
 	const op = "check DNS zone"
 	base := strings.ToLower(baseDomain)
 	if len(base) > maxDomainBytes || !domainPattern.MatchString(base) {
 		return &dcm.ProviderError{Kind: dcm.KindInvalid, Op: op, Message: "the base domain is not the name of a domain"}
 	}
-	record, err := d.probe(base)
-	if err != nil {
-		return &dcm.ProviderError{Kind: dcm.KindUnavailable, Op: op, Message: "the check could not begin", Err: err}
-	}
+	record := dcm.CheckRecord(owner, base)
 	ids, err := d.create(ctx, z, op, []dcm.DNSRecord{record})
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
@@ -45,18 +40,6 @@ func (d *DNS) Check(ctx context.Context, z dcm.DNSZone, baseDomain string) error
 		return d.unchecked(ctx, z, record, err)
 	}
 	return d.unprobe(ctx, z, ids[0])
-}
-
-// probe is a record that nobody else has.
-func (d *DNS) probe(base string) (dcm.DNSRecord, error) {
-	random := make([]byte, 10)
-	if _, err := io.ReadFull(d.random, random); err != nil {
-		return dcm.DNSRecord{}, fmt.Errorf("draw a name: %w", err)
-	}
-	text := hex.EncodeToString(random)
-	return dcm.DNSRecord{
-		Name: "_dcm-check-" + text + "." + base, Type: typeTXT, Content: text, TTL: dcm.RecordTTLSeconds, Comment: "dcm-check/" + text,
-	}, nil
 }
 
 // unprobe deletes the record, with a second try for an answer that was lost.

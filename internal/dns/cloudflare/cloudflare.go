@@ -8,9 +8,7 @@
 package cloudflare
 
 import (
-	"crypto/rand"
 	"errors"
-	"io"
 	"net/http"
 	"regexp"
 	"strings"
@@ -38,14 +36,11 @@ type Options struct {
 	Transport  http.RoundTripper
 	// UserAgent introduces us; optional.
 	UserAgent string
-	// Random names what Check makes. Nil is crypto/rand's.
-	Random io.Reader
 }
 
 // DNS is a dcm.DNS. It holds no credential.
 type DNS struct {
 	options []option.RequestOption
-	random  io.Reader
 }
 
 var _ dcm.DNS = (*DNS)(nil)
@@ -64,10 +59,7 @@ func New(o Options) *DNS {
 	if o.UserAgent != "" {
 		options = append(options, option.WithHeader("User-Agent", o.UserAgent))
 	}
-	if o.Random == nil {
-		o.Random = rand.Reader
-	}
-	return &DNS{options: options, random: o.Random}
+	return &DNS{options: options}
 }
 
 // refuseRedirect keeps the token from going elsewhere. The API never redirects.

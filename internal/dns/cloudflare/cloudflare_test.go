@@ -294,14 +294,14 @@ func TestCheckThatIsGivenUp(t *testing.T) {
 			}
 		})
 		// Given up after the creation, the answer to which may have come or not.
-		if err := d.Check(ctx, zone(zoneID, "hunter2"), "example.com"); lost && dcm.KindOf(err) != dcm.KindUnavailable {
+		if err := d.Check(ctx, zone(zoneID, "hunter2"), "example.com", dcm.DNSOwnership{Installation: "here", Tenant: "acme", VM: "vm-abcdefghjk"}); lost && dcm.KindOf(err) != dcm.KindUnavailable {
 			t.Errorf("%v", err)
 		}
 		cancel()
 		if deleted.Load() != 1 {
 			t.Errorf("lost %v: %d deletions", lost, deleted.Load())
 		}
-		if name, _ := made["name"].(string); !strings.HasPrefix(name, "_dcm-check-") || !strings.HasSuffix(name, ".example.com") || made["type"] != "TXT" {
+		if name, _ := made["name"].(string); !strings.HasPrefix(name, "_dcm-check.vm-abcdefghjk.") || !strings.HasSuffix(name, ".example.com") || made["type"] != "TXT" {
 			t.Errorf("the record is %v", made)
 		}
 	}

@@ -16,11 +16,15 @@ func (s Subject) wantClean(t *testing.T) {
 	}
 }
 
+func (s Subject) owner() dcm.DNSOwnership {
+	return dcm.DNSOwnership{Installation: "here", Tenant: "acme", VM: "vm-abcdefghjk"}
+}
+
 func testCheck(t *testing.T, newSubject func(*testing.T) Subject) {
 	scenario(t, "two calls, and nothing stays", newSubject, func(t *testing.T, s Subject) {
 		for _, base := range []string{s.ZoneName, "dev." + s.ZoneName, "a.b.c." + s.ZoneName} {
 			before := s.calls()
-			if err := s.DNS.Check(t.Context(), s.Zone, base); err != nil {
+			if err := s.DNS.Check(t.Context(), s.Zone, base, s.owner()); err != nil {
 				t.Errorf("%s: %v", base, err)
 			}
 			if n := s.calls() - before; n != 2 {
@@ -31,13 +35,13 @@ func testCheck(t *testing.T, newSubject func(*testing.T) Subject) {
 	})
 	scenario(t, "a domain that is not in the zone", newSubject, func(t *testing.T, s Subject) {
 		for _, base := range []string{"elsewhere.net", "not" + s.ZoneName, s.ZoneName + ".net", "com"} {
-			wantKind(t, s.DNS.Check(t.Context(), s.Zone, base), dcm.KindInvalid)
+			wantKind(t, s.DNS.Check(t.Context(), s.Zone, base, s.owner()), dcm.KindInvalid)
 			s.wantClean(t)
 		}
 	})
 	scenario(t, "what is no domain takes no call", newSubject, func(t *testing.T, s Subject) {
 		for _, base := range []string{"", ".", "a b", "-a." + s.ZoneName, s.ZoneName + ".", "*." + s.ZoneName, "ü." + s.ZoneName, "a/b", "a..b", "a_b.c", "https://x"} {
-			wantKind(t, s.DNS.Check(t.Context(), s.Zone, base), dcm.KindInvalid)
+			wantKind(t, s.DNS.Check(t.Context(), s.Zone, base, s.owner()), dcm.KindInvalid)
 		}
 		if n := s.calls(); n != 0 {
 			t.Errorf("it took %d calls", n)
@@ -45,39 +49,39 @@ func testCheck(t *testing.T, newSubject func(*testing.T) Subject) {
 	})
 	scenario(t, "credentials that may not write", newSubject, func(t *testing.T, s Subject) {
 		for _, z := range []dcm.DNSZone{s.ReadOnly, s.Unknown, s.Other, {ZoneID: s.Zone.ZoneID}} {
-			wantKind(t, s.DNS.Check(t.Context(), z, s.ZoneName), dcm.KindAuth)
+			wantKind(t, s.DNS.Check(t.Context(), z, s.ZoneName, s.owner()), dcm.KindAuth)
 		}
-		wantKind(t, s.DNS.Check(t.Context(), dcm.DNSZone{ZoneID: "../x", Token: s.Zone.Token}, s.ZoneName), dcm.KindInvalid)
+		wantKind(t, s.DNS.Check(t.Context(), dcm.DNSZone{ZoneID: "../x", Token: s.Zone.Token}, s.ZoneName, s.owner()), dcm.KindInvalid)
 		s.wantClean(t)
 	})
 	scenario(t, "every code has its kind, and nothing stays", newSubject, func(t *testing.T, s Subject) {
 		for kind, codes := range s.Codes {
 			s.Wire.Clear()
 			s.mustInject(t, wire.Fault{Operation: s.Create, Mode: wire.ModeError, Code: codes[0]})
-			wantKind(t, s.DNS.Check(t.Context(), s.Zone, s.ZoneName), kind)
+			wantKind(t, s.DNS.Check(t.Context(), s.Zone, s.ZoneName, s.owner()), kind)
 			s.wantClean(t)
 		}
 	})
 	scenario(t, "a lost answer to the creation leaves nothing", newSubject, func(t *testing.T, s Subject) {
 		s.mustInject(t, wire.Fault{Operation: s.Create, Mode: wire.ModeLostAnswer, Count: 1})
-		wantKind(t, s.DNS.Check(t.Context(), s.Zone, s.ZoneName), dcm.KindUnavailable)
+		wantKind(t, s.DNS.Check(t.Context(), s.Zone, s.ZoneName, s.owner()), dcm.KindUnavailable)
 		s.wantClean(t)
 	})
 	scenario(t, "a lost answer to the deletion is asked for again", newSubject, func(t *testing.T, s Subject) {
 		s.mustInject(t, wire.Fault{Operation: s.Delete, Mode: wire.ModeLostAnswer, Count: 1})
-		if err := s.DNS.Check(t.Context(), s.Zone, s.ZoneName); err != nil {
+		if err := s.DNS.Check(t.Context(), s.Zone, s.ZoneName, s.owner()); err != nil {
 			t.Error(err)
 		}
 		s.wantClean(t)
 	})
 	scenario(t, "a credential that may create and not delete", newSubject, func(t *testing.T, s Subject) {
 		s.mustInject(t, wire.Fault{Operation: s.Delete, Mode: wire.ModeError, Code: s.Codes[dcm.KindAuth][0]})
-		wantKind(t, s.DNS.Check(t.Context(), s.Zone, s.ZoneName), dcm.KindAuth)
+		wantKind(t, s.DNS.Check(t.Context(), s.Zone, s.ZoneName, s.owner()), dcm.KindAuth)
 	})
 	scenario(t, "given up before it began", newSubject, func(t *testing.T, s Subject) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		wantKind(t, s.DNS.Check(ctx, s.Zone, s.ZoneName), dcm.KindUnavailable)
+		wantKind(t, s.DNS.Check(ctx, s.Zone, s.ZoneName, s.owner()), dcm.KindUnavailable)
 		s.wantClean(t)
 	})
 }

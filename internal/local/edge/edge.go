@@ -23,6 +23,9 @@ type Options struct {
 	// Locate returns the host:port of the agent on the server with this
 	// address; "" while no agent listens there.
 	Locate func(ip string) string
+	// TLS says that the agents speak TLS. A request in plain HTTP is then sent to
+	// the same address under https, and Passage takes that to the agent.
+	TLS bool
 	// Names lists the published names, for the page that says what there is.
 	Names  func() []string
 	Logger *slog.Logger
@@ -81,7 +84,24 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.explain(w, http.StatusBadGateway, "The server "+ip+" has no agent listening; it is still booting, or off")
 		return
 	}
+	if e.options.TLS {
+		http.Redirect(w, r, "https://"+r.Host+r.URL.RequestURI(), http.StatusPermanentRedirect)
+		return
+	}
 	e.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), target{}, address)))
+}
+
+// locate returns the agent behind a host's name; "" for none.
+func (e *Edge) locate(host string) string {
+	name := Wildcard(host)
+	if name == "" {
+		return ""
+	}
+	ip := e.options.Resolve(name)
+	if ip == "" {
+		return ""
+	}
+	return e.options.Locate(ip)
 }
 
 // Wildcard is the record that a host's name falls under: its first label

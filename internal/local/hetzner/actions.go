@@ -65,7 +65,7 @@ func (s *Server) poweronServer(c *call) error {
 	return s.power(c, "start_server", func(v *server) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if v.Status == statusOff {
+		if s.status(v) == statusOff {
 			s.boot(v)
 		}
 	})

@@ -121,6 +121,9 @@ func (m *Machines) oneShot(ctx context.Context, v *server, line string) error {
 // adds what makes the agent keep to it.
 func (m *Machines) agentCommand(v *server, words []string) []string {
 	command := []string{filepath.Join(v.root(), words[0]), "--root", v.root(), "--listen", "127.0.0.1:0", "--port-file", v.portFile()}
+	if m.options.TLS {
+		command = append(command, "--tls")
+	}
 	for _, word := range words[1:] {
 		if strings.HasPrefix(word, "/") {
 			word = filepath.Join(v.root(), word)

@@ -35,6 +35,8 @@ type Options struct {
 	Environment []string
 	// Architecture is the servers', in Go's words; "" for this machine's.
 	Architecture string
+	// TLS has the agents speak TLS.
+	TLS bool
 	// RestartPause, if set, is how long an agent that failed waits for its
 	// next start, instead of what its unit says.
 	RestartPause time.Duration

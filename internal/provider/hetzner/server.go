@@ -122,6 +122,24 @@ func (p *Provider) GetVM(ctx context.Context, c dcm.Credential, ref dcm.ServerRe
 	return &s, nil
 }
 
+// StartVM switches a server on: exactly one call. Success means that it was
+// accepted. A server that another action holds is KindUnavailable.
+func (p *Provider) StartVM(ctx context.Context, c dcm.Credential, id string) error {
+	const op = "start server"
+	client, err := p.client(op, c)
+	if err != nil {
+		return err
+	}
+	number, err := serverID(op, id)
+	if err != nil {
+		return err
+	}
+	if _, response, err := client.Server.Poweron(ctx, &hcloud.Server{ID: number}); err != nil {
+		return callError(op, response, err)
+	}
+	return nil
+}
+
 // byName asks with Hetzner's exact filter, and compares again: an adopted
 // stranger would be deleted with the VM.
 func (p *Provider) byName(ctx context.Context, client *hcloud.Client, op, name string) (*dcm.Server, error) {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
+
+	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/proc"
 )
 
 const (
@@ -149,25 +151,51 @@ func (p *process) resize(size Size) {
 // hangUp ends a shell as closing its window does, and kills it if it stays.
 // What the user started to outlive its window (nohup, setsid) lives on.
 func (p *process) hangUp() {
-	signalSession(p.cmd.Process.Pid, syscall.SIGHUP)
+	deadline := time.Now().Add(hangupGrace)
+	p.signal(syscall.SIGHUP)
 	select {
 	case <-p.exited:
 	case <-time.After(hangupGrace):
 		_ = p.cmd.Process.Kill()
 		<-p.exited
 	}
+	for time.Now().Before(deadline) && len(p.inside()) > 0 {
+		time.Sleep(killAgain)
+	}
+	for _, shell := range p.inside() {
+		_ = syscall.Kill(shell, syscall.SIGKILL)
+	}
 }
 
 // kill ends a shell and every process that belongs to its session.
 func (p *process) kill() {
-	pid := p.cmd.Process.Pid
-	signalSession(pid, syscall.SIGHUP)
+	inside := p.inside()
+	p.signal(syscall.SIGHUP)
 	select {
 	case <-p.exited:
 	case <-time.After(hangupGrace):
 	}
-	killSession(pid)
+	for _, leader := range append(inside, p.cmd.Process.Pid) {
+		killSession(leader)
+	}
 	<-p.exited
+}
+
+func (p *process) signal(s syscall.Signal) {
+	for _, leader := range append(p.inside(), p.cmd.Process.Pid) {
+		signalSession(leader, s)
+	}
+}
+
+// inside finds the shell that the command has had started in a container. The
+// engine does not end it with the command.
+func (p *process) inside() []int {
+	for _, entry := range p.cmd.Env {
+		if strings.HasPrefix(entry, proc.TerminalVariable+"=") {
+			return proc.Entrants(entry)
+		}
+	}
+	return nil
 }
 
 // killSession kills every process of a session, again while new ones appear: one

@@ -51,6 +51,9 @@ type Options struct {
 	// Prepare, if set, changes a container's new disk, whose root it is given,
 	// before its first boot.
 	Prepare func(root string) error
+	// Engine gives containers what a container engine in them needs: capabilities,
+	// system calls, and a directory for its images that lies on no overlay.
+	Engine bool
 	// IPv6Metadata serves metadata at an IPv6 address alone. It is for one server
 	// at a time.
 	IPv6Metadata bool

@@ -41,6 +41,7 @@ type server struct {
 
 func (v *server) root() string    { return filepath.Join(v.dir, "root") }
 func (v *server) console() string { return filepath.Join(v.dir, "console.log") }
+func (v *server) images() string  { return filepath.Join(v.dir, "images") }
 
 func (v *server) running() bool {
 	v.mu.Lock()
@@ -109,7 +110,7 @@ func (v *server) mount() error {
 		v.mounted = err == nil
 		return err
 	}
-	for _, name := range []string{"changed", "work", "root"} {
+	for _, name := range []string{"changed", "work", "root", "images"} {
 		if err := os.MkdirAll(filepath.Join(v.dir, name), 0o755); err != nil {
 			return fmt.Errorf("make the disk: %w", err)
 		}
@@ -183,8 +184,11 @@ func (v *server) command() *exec.Cmd {
 	if v.options.Kernel != "" {
 		return v.machine()
 	}
-	return exec.Command("unshare", "--net", "--mount", "--propagation", "private",
-		"sh", "-c", launcher, "launch", v.root(), "dcm-"+v.info.ID, v.seed())
+	words := []string{"--net", "--mount", "--propagation", "private", "sh", "-c", launcher, "launch", v.root(), "dcm-" + v.info.ID, v.seed()}
+	if v.options.Engine {
+		words = append(words, "--capability=all", "--system-call-filter=bpf keyctl add_key", "--bind="+v.images()+":/var/lib/docker")
+	}
+	return exec.Command("unshare", words...)
 }
 
 // plug lays the cable, and serves the guest's address by DHCP.
