@@ -213,5 +213,20 @@ func mutants() []mutant {
 			"last.After(from) {", "last.After(from) && a.life.Err() != nil {",
 			"./internal/agent", "TestNotAlone$",
 		},
+		{
+			"a prepared image that is refused is done without", "internal/lifecycle/order.go",
+			"== dcm.KindImage && request.Image != l.Image", "== dcm.KindImage && request.Image == l.Image",
+			apiTests, "TestPreparedImage$",
+		},
+		{
+			"an image that was ordered is looked for before another is", "infra/image/prepared/build.go",
+			"if tried {", "if tried && j.fresh {",
+			"./infra/image/prepared", "TestBuildIsRepeatable$",
+		},
+		{
+			"an image that servers were made of stays", "infra/image/prepared/prune.go",
+			" && s.used[i.ID] == 0", "",
+			"./infra/image/prepared", "TestPrune$",
+		},
 	}
 }
