@@ -21,7 +21,7 @@ func (s *Stack) Banner(w io.Writer) error {
 	if s.options.TLS != nil {
 		scheme = "https"
 	}
-	_, err = fmt.Fprintf(w, banner, s.URL, scheme, s.EdgePort, s.Dir, s.SampleRepository, token.Reveal(),
+	_, err = fmt.Fprintf(w, banner, s.URL, scheme, s.options.BaseDomain, s.EdgePort, s.Dir, s.SampleRepository, token.Reveal(),
 		s.URL, s.SampleRepository, s.URL, s.URL)
 	return err
 }
@@ -30,7 +30,7 @@ const banner = `
 devcontainer-manager is running. Everything is local, and gone when it ends (Ctrl-C).
 
   API                %s
-  VMs                %s://ui.<vm>.default.vm.localhost:%d
+  VMs                %s://ui.<vm>.default.vm.%s:%d
   Logs               %s
   Sample repository  %s
 
