@@ -33,19 +33,18 @@ func (w *world) lookInBrowser(v vm) {
 	}
 	ctx, cancel := context.WithTimeout(w.t.Context(), w.patience)
 	defer cancel()
-	node := exec.CommandContext(ctx, "node", filepath.Join(browserCheck, "browser-check.mjs"), v.URLs.UI, v.TerminalPassword, screenshot)
-	node.Env = append(os.Environ(),
+	out, err := w.elsewhere(ctx, append(os.Environ(),
 		"CHROMIUM="+browser, "HOME="+w.mustTrust(w.signer.root),
 		"NAMES=*."+domain+" "+w.edge(),
-		// A file, a command and a user that there are in the container alone.
+		// A user, a file and a command that there are in the container alone.
 		"COMMAND=id -un; cat /bui''lt; greet; ls -d /.dockerenv", `WANTED=dev\nbuilt\nmoin\n/\.dockerenv\n`,
-		"PORT_COMMAND=busybox httpd -f -v -p 127.0.0.1:3000")
-	out, err := node.CombinedOutput()
+		"PORT_COMMAND=busybox httpd -f -v -p 127.0.0.1:3000",
+	), "node", filepath.Join(browserCheck, "browser-check.mjs"), v.URLs.UI, v.TerminalPassword, screenshot)
 	w.t.Logf("%s", out)
 	if err != nil {
 		w.t.Fatalf("the browser: %v", err)
 	}
-	if !strings.Contains(string(out), "HTTP/2") {
+	if !strings.Contains(out, "HTTP/2") {
 		w.t.Error("it did not look at the connection")
 	}
 	requirePicture(w.t, screenshot)
