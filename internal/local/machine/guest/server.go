@@ -166,8 +166,7 @@ func (v *server) launch() (*exec.Cmd, error) {
 	c.Stdout, c.Stderr = console, console
 	c.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(group.Fd()), Setpgid: true}
 	if v.options.Kernel == "" {
-		// It begins in its own network: if it went there by itself, the cable
-		// might be laid before.
+		// From its beginning: the other end of the cable is laid to where it is.
 		c.SysProcAttr.Cloneflags = syscall.CLONE_NEWNET
 	}
 	if err := c.Start(); err != nil {
