@@ -205,6 +205,19 @@ deploy: build ## deploy to AWS; PROFILE=default or production (needs aws and cre
 	$(call need,aws,the AWS command line)
 	@.ci/deploy.sh $(PYTHON)/bin/sam $(or $(PROFILE),default) $(SAM_ARGS)
 
+IMAGE := @.ci/image.sh $(or $(PROFILE),default) -architectures $(or $(ARCHITECTURES),amd64) $(if $(FRESH),-fresh)
+
+.PHONY: image image-list image-prune
+image: ## a snapshot that servers boot fastest from; ARCHITECTURES=amd64,arm64 FRESH=1 PROFILE=default (needs aws and credentials)
+	$(call need,aws,the AWS command line)
+	$(IMAGE) build
+image-list: ## the images there are (needs aws and credentials)
+	$(call need,aws,the AWS command line)
+	$(IMAGE) list
+image-prune: ## delete what no launch and no server needs, and what a crash left (needs aws and credentials)
+	$(call need,aws,the AWS command line)
+	$(IMAGE) prune
+
 .PHONY: build-cognito
 build-cognito: $(PYTHON)/complete ## the optional user pool of infra/cognito.yaml (needs python3)
 	SAM_CLI_TELEMETRY=0 $(PYTHON)/bin/sam build --template infra/cognito.yaml --build-dir .aws-sam/cognito

@@ -126,6 +126,27 @@ func TestInstaller(t *testing.T) {
 			t.Errorf("it left %v", left)
 		}
 	})
+	t.Run("uses the agent of a prepared image, if it is the one that is wanted", func(t *testing.T) {
+		t.Parallel()
+		url, n := serve(t, func(_ int32, w http.ResponseWriter) { good(w) })
+		v := newInstall(t, url)
+		mustWrite(t, v.target, agent, 0o755)
+		if err := v.run(t); err != nil || n.Load() != 0 {
+			t.Errorf("after %d downloads: %v", n.Load(), err)
+		}
+	})
+	t.Run("downloads the wanted agent where a prepared image has another", func(t *testing.T) {
+		t.Parallel()
+		url, n := serve(t, func(_ int32, w http.ResponseWriter) { good(w) })
+		v := newInstall(t, url)
+		mustWrite(t, v.target, "#!/bin/sh\necho last month\n", 0o755)
+		if err := v.run(t); err != nil || n.Load() != 1 {
+			t.Errorf("after %d downloads: %v", n.Load(), err)
+		}
+		if b, _ := os.ReadFile(v.target); string(b) != agent {
+			t.Errorf("the agent is %q", b)
+		}
+	})
 	t.Run("replaces a damaged agent", func(t *testing.T) {
 		t.Parallel()
 		url, _ := serve(t, func(_ int32, w http.ResponseWriter) { good(w) })

@@ -193,5 +193,25 @@ func mutants() []mutant {
 			"return b.Limit * 3 / 10", "return 0",
 			apiTests, "TestSweepsLeaveLaunchesTheirShare$",
 		},
+		{
+			"a server that is off is switched on", "internal/lifecycle/overdue.go",
+			"return provider.StartVM(ctx, credential, server.ID)", "return nil",
+			apiTests, "TestASwitchedOffServerSavesItsWork$",
+		},
+		{
+			"a token outlives what its record waits for", "internal/dcm/limits.go",
+			"VMTokenLife = 2 * MovingStopGrace", "VMTokenLife = 12 * time.Hour",
+			apiTests, "TestAVMThatWasCutOff$",
+		},
+		{
+			"what a check of a zone made is found", "internal/dcm/stray.go",
+			` || strings.HasPrefix(r.Name, CheckLabel+"."+vm+".")`, "",
+			apiTests, "TestACheckThatDiedIsNoLeak$",
+		},
+		{
+			"an ending VM that is heard does not switch itself off", "internal/agent/alone.go",
+			"last.After(from) {", "last.After(from) && a.life.Err() != nil {",
+			"./internal/agent", "TestNotAlone$",
+		},
 	}
 }

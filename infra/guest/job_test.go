@@ -79,8 +79,12 @@ func (w *world) becomesReady(launched vm) vm {
 	}
 	b := *v.Boot
 	seconds := func(t dcm.Tenths) float64 { return t.Duration().Seconds() }
-	w.t.Logf("  the machine %.1f s, ours %.1f s: installing %.1f, bootstrapping %.1f, restoring %.1f, cloning %.1f, building %.1f",
-		seconds(b.Machine), b.Ours().Seconds(), seconds(b.Installing), seconds(b.Bootstrapping), seconds(b.Restoring), seconds(b.Cloning), seconds(b.Building))
+	w.t.Logf("  the machine %.1f s, ours %.1f s: installing %.1f, bootstrapping %.1f, restoring %.1f, cloning %.1f, preparing %.1f, building %.1f; packages installed: %d",
+		seconds(b.Machine), b.Ours().Seconds(), seconds(b.Installing), seconds(b.Bootstrapping), seconds(b.Restoring), seconds(b.Cloning),
+		seconds(b.Preparing), seconds(b.Building), b.Packages)
+	if b.Packages != 0 {
+		w.t.Errorf("%d packages were installed on a prepared image", b.Packages)
+	}
 	return v
 }
 

@@ -141,6 +141,7 @@ func (a *agent) boot(ctx context.Context) error {
 	a.watchWork()
 	a.readyAt = a.clock.Now()
 	a.tracer.done(&a.tracer.trace.Building)
+	a.tracer.countPackages()
 	a.status.update(func(s *status) {
 		s.state, s.phase = dcm.AgentRunning, dcm.PhaseReady
 		if first {
@@ -257,6 +258,9 @@ func (a *agent) clone(ctx context.Context, answer *dcm.BootstrapAnswer) error {
 func (a *agent) startRuntime(ctx context.Context) error {
 	if a.runtime.Name() == workspace.RuntimeDevcontainer {
 		a.status.reach(dcm.PhaseBuilding)
+		if err := a.awaitEngine(ctx); err != nil {
+			return err
+		}
 	}
 	broken, err := a.runtime.Start(ctx)
 	switch {

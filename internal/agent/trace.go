@@ -18,12 +18,15 @@ const firstInstruction = "usr/local/lib/dcm/install"
 type tracer struct {
 	trace dcm.BootTrace
 	last  time.Time
+	root  string
+	// began is our first instruction; zero if this start is not of that boot.
+	began time.Time
 }
 
 // newTracer begins when the agent does. On a machine's first boot it knows
 // what came before; on one that only carries on, that would be nonsense.
 func newTracer(root string, first bool) *tracer {
-	t := &tracer{last: time.Now()}
+	t := &tracer{last: time.Now(), root: root}
 	if !first {
 		return t
 	}
@@ -31,6 +34,7 @@ func newTracer(root string, first bool) *tracer {
 	if err != nil {
 		return t
 	}
+	t.began = info.ModTime()
 	t.trace.Installing = dcm.TenthsOf(time.Since(info.ModTime()))
 	if age, ok := machineAge(); ok && root == "" {
 		t.trace.Machine = dcm.TenthsOf(age - time.Since(info.ModTime()))
@@ -43,6 +47,26 @@ func (t *tracer) done(part *dcm.Tenths) {
 	now := time.Now()
 	*part += dcm.TenthsOf(now.Sub(t.last))
 	t.last = now
+}
+
+// countPackages notes how many packages this boot has installed: those whose list
+// of files is younger than it, and the devcontainer CLI, which is no package of
+// the system's. It counts what others have installed meanwhile as well.
+func (t *tracer) countPackages() {
+	if t.began.IsZero() {
+		return
+	}
+	lists, err := filepath.Glob(filepath.Join("/", t.root, "var/lib/dpkg/info/*.list"))
+	if err != nil {
+		return
+	}
+	n := 0
+	for _, path := range append(lists, filepath.Join("/", t.root, "usr/local/bin/devcontainer"), filepath.Join("/", t.root, "usr/bin/devcontainer")) {
+		if info, err := os.Lstat(path); err == nil && info.ModTime().After(t.began) {
+			n++
+		}
+	}
+	t.trace.Packages = dcm.PackagesOf(n)
 }
 
 // machineAge is how long ago the machine's first process began.

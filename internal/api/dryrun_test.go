@@ -30,7 +30,7 @@ func TestADryRunSaysAndDoesNothing(t *testing.T) {
 	before := string(w.dump())
 	want := map[string]map[string]string{
 		"sweep-vms": {
-			string(silent.ID):    "stop it, as heartbeat_lost; then keep it, so that it can save its work: its server is off, and may be started again",
+			string(silent.ID):    "stop it, as heartbeat_lost; then switch it on, so that it can save its work: its server is off",
 			string(abandoned.ID): "stop it, as boot_timeout; then release it: it never had any work",
 		},
 		"sweep-keys": {string(rotated): `copy its backup to its newest key and storage, and put the copy in its place: attempt 1 of its task "rotate"`},

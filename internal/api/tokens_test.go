@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
+	"net/http"
 	"reflect"
 	"testing"
 	"time"
@@ -146,6 +147,33 @@ func TestAVMThatWasCutOff(t *testing.T) {
 	m.backup(0, []byte("all of it"))
 	m.cleanup(1).expect(t, 202)
 	if got := string(w.read("acme", m.boot.WorkspaceID)); got != "all of it" {
+		t.Errorf("the workspace holds %q", got)
+	}
+	w.nothingLeft()
+}
+
+// TestASwitchedOffServerSavesItsWork: what is on a server that somebody switched
+// off is worth a boot.
+func TestASwitchedOffServerSavesItsWork(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	user := w.user("acme")
+	m, vm := w.running(user)
+	w.hardware.keepOn()
+	w.hetznerDo(http.MethodPost, "/servers/"+*user.get(vm.ID).ProviderID+"/actions/poweroff")
+	off := func() bool { return w.State().Servers[0].Status == "off" }
+	w.eventually("the server is off", off)
+	w.advance(dcm.HeartbeatLostAfter + time.Second)
+	w.sweep() // it is missed
+	w.advance(dcm.HeartbeatLostAfter + time.Second)
+	w.sweep() // and looked for
+	w.eventually("the server is on", func() bool { return !off() })
+	if a := m.beat(dcm.Heartbeat{State: dcm.AgentRunning}); a.Command != dcm.CommandStop || a.Discard {
+		t.Fatalf("it is told %+v", a)
+	}
+	m.backup(0, []byte("all of it"))
+	m.cleanup(1).expect(t, 202)
+	if got := string(w.read("acme", vm.WorkspaceID)); got != "all of it" {
 		t.Errorf("the workspace holds %q", got)
 	}
 	w.nothingLeft()

@@ -40,7 +40,11 @@ type Config struct {
 
 	DefaultProvider string
 	Sizes           dcm.SizeCatalogue
-	ServerImage     string
+	// ServerImage is the provider's own image, for servers without a prepared one.
+	ServerImage string
+	// ServerImagesParameter names the SSM parameter that records the prepared
+	// images; "" for none.
+	ServerImagesParameter string
 	// Currency is what the providers' prices are in.
 	Currency              string
 	AllowFileRepositories bool
@@ -106,6 +110,7 @@ func ReadConfig(getenv func(string) string) (Config, error) {
 
 		DefaultProvider:       e.or("DEFAULT_PROVIDER", "hetzner"),
 		ServerImage:           e.or("SERVER_IMAGE", "ubuntu-24.04"),
+		ServerImagesParameter: getenv("SERVER_IMAGES_PARAMETER"),
 		Currency:              e.or("CURRENCY", "EUR"),
 		AllowFileRepositories: getenv("ALLOW_FILE_REPOSITORIES") == "true",
 		AllowPrivateEndpoints: getenv("ALLOW_PRIVATE_ENDPOINTS") == "true",

@@ -40,9 +40,12 @@ const (
 	MetricOrphansUnclear Metric = "OrphansUnclear"
 	// MetricProviderLimited counts answers of providers that too much was asked.
 	MetricProviderLimited Metric = "ProviderLimited"
-	MetricSweepItems      Metric = "SweepItems"
-	MetricSweepFailed     Metric = "SweepItemsFailed"
-	MetricSweepSuccess    Metric = "SweepSuccess"
+	// MetricImageRefused counts launches that booted a provider's own image, as it
+	// did not take the prepared one.
+	MetricImageRefused Metric = "PreparedImageRefused"
+	MetricSweepItems   Metric = "SweepItems"
+	MetricSweepFailed  Metric = "SweepItemsFailed"
+	MetricSweepSuccess Metric = "SweepSuccess"
 	// MetricSweepBusy counts runs that did nothing, as another was at work.
 	MetricSweepBusy Metric = "SweepBusy"
 	// MetricOldestDue is for how long the longest waiting item had been due when a

@@ -22,6 +22,9 @@ const (
 	KindRateLimited ProviderKind = "rate_limited"
 	KindUnavailable ProviderKind = "unavailable"
 	KindInvalid     ProviderKind = "invalid"
+	// KindImage: the provider does not boot this image on this server. Another
+	// image may do.
+	KindImage ProviderKind = "image"
 )
 
 // ProviderError is a failure at an outside service. Message is fit for a
@@ -80,7 +83,8 @@ type ServerRequest struct {
 	Name       string
 	ServerType string
 	Location   string
-	Image      string
+	// Image is the provider's name of an image, or its id.
+	Image string
 	// UserData is a secret: it holds the bootstrap token.
 	UserData Secret
 	Labels   map[string]string
@@ -144,6 +148,7 @@ type Provider interface {
 	// CreateVM orders a server and returns as soon as the provider accepted.
 	// KindExists means that the name is taken: an earlier try succeeded.
 	// KindCapacity means that this server type is sold out at this location.
+	// KindImage means that its image can't be used, whatever the offer is worth.
 	CreateVM(ctx context.Context, c Credential, r ServerRequest) (Server, error)
 	// DeleteVM deletes a server by its id. A server that is already gone is
 	// success.
@@ -151,6 +156,9 @@ type Provider interface {
 	// GetVM returns the server, or nil if the provider does not know it. With
 	// an empty ref.ID it looks the server up by its exact name.
 	GetVM(ctx context.Context, c Credential, ref ServerRef) (*Server, error)
+	// StartVM switches a server on that is off. One that runs is success.
+	// KindNotFound: there is none.
+	StartVM(ctx context.Context, c Credential, id string) error
 	// ListVMs returns every server whose labels equal all of labels, over all
 	// pages. A failed page fails the list: a partial list is never returned.
 	ListVMs(ctx context.Context, c Credential, labels map[string]string) ([]Server, error)

@@ -51,7 +51,7 @@ var rules = []rule{
 	{path: "internal/bench", may: []string{"internal", "functions"}},
 	// The local stack is built from everything; nothing is built from it.
 	{path: "internal/local", may: []string{"internal", "cloudinit", "functions"}},
-	{path: "infra", may: []string{"internal"}},
+	{path: "infra", may: []string{"internal", "cloudinit"}},
 }
 
 func TestWhoMayImportWhom(t *testing.T) {

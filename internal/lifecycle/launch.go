@@ -23,8 +23,10 @@ type Launcher struct {
 	Sealer    dcm.Sealer
 	Tokens    dcm.Tokens
 	Releaser  *Releaser
-	// Image is the provider's name of the operating system image.
-	Image string
+	// Image is the provider's name of the operating system image that servers
+	// without a prepared one boot.
+	Image  string
+	Images dcm.Images
 	// UserData renders what the server boots with.
 	UserData func(ctx context.Context, b Boot) (dcm.Secret, error)
 }

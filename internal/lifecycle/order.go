@@ -1,9 +1,11 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -44,7 +46,7 @@ func (l *Launcher) orderOffer(ctx context.Context, p plan, offer dcm.Offer) (dcm
 	vm := p.intent.VM
 	request := dcm.ServerRequest{
 		Name: vm.ID.ServerName(), ServerType: offer.ServerType, Location: offer.Location,
-		Image: l.Image, UserData: p.userData, Labels: vm.ServerLabels(l.Installation),
+		Image: cmp.Or(p.prepared[offer.ServerType], l.Image), UserData: p.userData, Labels: vm.ServerLabels(l.Installation),
 		SSHKeyID: p.credential.SSHKeyID,
 	}
 	unsure := false
@@ -55,6 +57,11 @@ func (l *Launcher) orderOffer(ctx context.Context, p plan, offer dcm.Offer) (dcm
 			err = &unsureError{err}
 		}
 		var asked time.Duration
+		if dcm.KindOf(err) == dcm.KindImage && request.Image != l.Image {
+			l.refused(ctx, p, request.Image, err)
+			request.Image = l.Image
+			continue
+		}
 		switch dcm.KindOf(err) {
 		case "":
 			return server, nil
@@ -74,6 +81,15 @@ func (l *Launcher) orderOffer(ctx context.Context, p plan, offer dcm.Offer) (dcm
 			return dcm.Server{}, err
 		}
 	}
+}
+
+// refused notes that a prepared image is of no use. The VM is none the worse,
+// but boots more slowly, as all will until there is another.
+func (l *Launcher) refused(ctx context.Context, p plan, image string, err error) {
+	maps.DeleteFunc(p.prepared, func(_, i string) bool { return i == image })
+	l.Images.Refused(image)
+	l.Meter.Count(dcm.MetricImageRefused, 1)
+	l.Log.WarnContext(ctx, "the prepared image can't be used; the server boots the provider's own", "vm", p.intent.VM.ID, "image", image, "error", err.Error())
 }
 
 // unsureError is a failure after which the server or the record may exist.
@@ -124,7 +140,7 @@ func outsideError(who string, err error) error {
 		e := dcm.Errorf(dcm.CodeRateLimited, "%s is limiting our requests; try again in %s", who, inWords(wait)).WithCause(err)
 		e.RetryAfter = wait
 		return e
-	case dcm.KindInvalid:
+	case dcm.KindInvalid, dcm.KindImage:
 		return dcm.Errorf(dcm.CodeProviderUnavailable, "%s did not accept the request%s", who, reason(err)).WithCause(err)
 	default:
 		return dcm.Errorf(dcm.CodeProviderUnavailable, "%s is not available", who).WithCause(err)

@@ -137,6 +137,7 @@ type ending string
 
 const (
 	endingKeep    ending = "keep it, so that it can save its work"
+	endingStart   ending = "switch it on, so that it can save its work"
 	endingRelease ending = "release it"
 	endingLost    ending = "release it, though its last work could not be saved"
 )
@@ -145,6 +146,8 @@ const (
 type fate struct {
 	what ending
 	why  string
+	// start switches the server on, for endingStart.
+	start func(context.Context) error
 }
 
 // fate decides whether a stopping VM may still save its work. Where it has none,
@@ -153,16 +156,16 @@ func (o *Overdue) fate(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccoun
 	now := o.Clock.Now()
 	switch {
 	case vm.Force && mayRelease(vm):
-		return fate{endingRelease, "its work is saved, or was given up"}, nil
+		return fate{what: endingRelease, why: "its work is saved, or was given up"}, nil
 	case mayRelease(vm):
-		return fate{endingRelease, "it never had any work"}, nil
+		return fate{what: endingRelease, why: "it never had any work"}, nil
 	case vm.RunningAt == nil && !now.Before(stoppedAt(vm).Add(dcm.HeartbeatLostAfter)):
 		// Had it been ready, it would have said so by now.
-		return fate{endingRelease, "it was never ready"}, nil
+		return fate{what: endingRelease, why: "it was never ready"}, nil
 	case now.Before(stoppedAt(vm).Add(dcm.StopGrace)):
 		return o.keep(ctx, vm, accounts)
 	default:
-		return fate{endingLost, "it has had its time to save it"}, nil
+		return fate{what: endingLost, why: "it has had its time to save it"}, nil
 	}
 }
 
@@ -180,6 +183,14 @@ func (o *Overdue) stopping(ctx context.Context, vm dcm.VM, accounts dcm.TenantAc
 	}
 	detail := "released: " + string(vm.StopReason)
 	switch f.what {
+	case endingStart:
+		if err := f.start(ctx); err != nil {
+			// It gets its other time as well: the next look is another try.
+			o.Log.WarnContext(ctx, "a server that is off could not be switched on", "vm", vm.ID, "tenant", vm.TenantID, "error", err)
+		} else {
+			o.Log.InfoContext(ctx, "a server that was off is switched on, to save its work", "vm", vm.ID, "tenant", vm.TenantID)
+		}
+		fallthrough
 	case endingKeep:
 		return o.putOff(ctx, vm, earliest(o.Clock.Now().Add(dcm.HeartbeatLostAfter), stoppedAt(vm).Add(dcm.StopGrace)))
 	case endingLost:
@@ -209,12 +220,12 @@ func stoppedAt(vm dcm.VM) time.Time {
 
 // keep decides the fate of a VM that has not had its time. One that calls may
 // still save its work. So may a silent one whose server runs: it may have lost
-// its network, and will carry on. A server that is off is given a shorter while,
-// for somebody to start it; one that is gone, none.
+// its network, and will carry on. A server that is off is switched on, with every
+// look, and given a shorter while to call; one that is gone, none.
 func (o *Overdue) keep(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) (fate, error) {
 	silent := silentSince(vm, o.Clock.Now())
 	if silent <= dcm.HeartbeatLostAfter {
-		return fate{endingKeep, "it calls"}, nil
+		return fate{what: endingKeep, why: "it calls"}, nil
 	}
 	provider := o.Providers[vm.Provider]
 	if provider == nil {
@@ -229,13 +240,15 @@ func (o *Overdue) keep(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccoun
 	case err != nil:
 		return fate{}, fmt.Errorf("ask for the server of %s: %w", vm.ID, err)
 	case server == nil:
-		return fate{endingRelease, "its server is gone"}, nil
+		return fate{what: endingRelease, why: "its server is gone"}, nil
 	case server.Off && silent >= dcm.SilentGrace:
-		return fate{endingLost, "its server is off, for too long"}, nil
+		return fate{what: endingLost, why: "its server stays off"}, nil
 	case server.Off:
-		return fate{endingKeep, "its server is off, and may be started again"}, nil
+		return fate{what: endingStart, why: "its server is off", start: func(ctx context.Context) error {
+			return provider.StartVM(ctx, credential, server.ID)
+		}}, nil
 	}
-	return fate{endingKeep, "it is silent, and its server runs"}, nil
+	return fate{what: endingKeep, why: "it is silent, and its server runs"}, nil
 }
 
 // lost tells everybody, once, that work could not be saved, and lets the VM go.

@@ -18,6 +18,8 @@ type plan struct {
 	credential dcm.Credential
 	zone       dcm.DNSZone
 	userData   dcm.Secret
+	// prepared are the images that boot fastest, by server type.
+	prepared dcm.PreparedImages
 }
 
 func (l *Launcher) plan(ctx context.Context, o LaunchOrder, launch dcm.Launch, known dcm.LaunchContext) (plan, error) {
@@ -53,6 +55,9 @@ func (l *Launcher) plan(ctx context.Context, o LaunchOrder, launch dcm.Launch, k
 	}
 	if p.userData, err = l.userData(ctx, o, vm); err != nil {
 		return plan{}, err
+	}
+	if vm.AccountID == dcm.PlatformAccount {
+		p.prepared = l.Images.Prepared(ctx, vm.Provider)
 	}
 	p.intent = dcm.Intent{
 		VM: vm, Workspace: ws, NewWorkspace: known.Workspace == nil, DefaultQuotas: l.Quotas,

@@ -67,6 +67,14 @@ func (l *limited) GetVM(ctx context.Context, c dcm.Credential, ref dcm.ServerRef
 	})
 }
 
+// StartVM is one request.
+func (l *limited) StartVM(ctx context.Context, c dcm.Credential, id string) error {
+	_, err := through(ctx, l, c, need{op: "start server", requests: 1}, func(c dcm.Credential) (struct{}, error) {
+		return struct{}{}, l.Provider.StartVM(ctx, c, id)
+	})
+	return err
+}
+
 // ListVMs is one request or more, which are counted afterwards.
 func (l *limited) ListVMs(ctx context.Context, c dcm.Credential, labels map[string]string) ([]dcm.Server, error) {
 	return through(ctx, l, c, need{op: "list servers", requests: 1}, func(c dcm.Credential) ([]dcm.Server, error) {

@@ -40,6 +40,20 @@ func (s *Stack) HetznerLeft(project string) (left, refused int) {
 	return s.services.hetzner.Left(cmp.Or(project, hetznerToken))
 }
 
+// AddSnapshot gives the platform's project a snapshot of a server of this type,
+// and returns its number; RemoveSnapshot deletes it.
+func (s *Stack) AddSnapshot(serverType string) int64 {
+	return s.services.hetzner.AddSnapshot(hetznerToken, serverType, nil)
+}
+
+// RemoveSnapshot is the reverse of AddSnapshot.
+func (s *Stack) RemoveSnapshot(id int64) { s.services.hetzner.RemoveSnapshot(hetznerToken, id) }
+
+// RecordImages records the prepared images, as make image does.
+func (s *Stack) RecordImages(text string) {
+	s.services.ssm.Put(dcm.ImageRecordParameter("local"), dcm.NewSecret(text))
+}
+
 // AddZone makes a DNS zone of this id and name.
 func (s *Stack) AddZone(id, name string) { s.services.cloudflare.AddZone(id, name) }
 

@@ -101,8 +101,10 @@ func arbitraryVM(rt *rapid.T) dcm.VM {
 		vm.Error = &dcm.Problem{Code: str("code"), Message: str("message")}
 	}
 	if rapid.Bool().Draw(rt, "boot") {
-		tenths := rapid.Int32Range(0, 99999)
-		vm.Boot = &dcm.BootTrace{Machine: dcm.Tenths(tenths.Draw(rt, "machine")), Building: dcm.Tenths(tenths.Draw(rt, "building"))}
+		parts := rapid.Int32Range(0, 46655)
+		vm.Boot = &dcm.BootTrace{
+			Machine: dcm.Tenths(parts.Draw(rt, "machine")), Building: dcm.Tenths(parts.Draw(rt, "building")), Packages: dcm.Packages(parts.Draw(rt, "packages")),
+		}
 	}
 	if rapid.Bool().Draw(rt, "price") {
 		vm.Price = &dcm.Price{Hourly: str("hourly"), Currency: str("currency")}
@@ -210,7 +212,9 @@ func maximalVM(now time.Time) dcm.VM {
 		SHA256: long(64), KeyVersion: 1000, Generation: 1 << 40, TakenAt: now,
 	}
 	vm.Generation = 1 << 40
-	vm.Boot = &dcm.BootTrace{Machine: 99999, Installing: 99999, Bootstrapping: 99999, Restoring: 99999, Cloning: 99999, Building: 99999}
+	vm.Boot = &dcm.BootTrace{
+		Machine: 46655, Installing: 46655, Bootstrapping: 46655, Restoring: 46655, Cloning: 46655, Preparing: 46655, Building: 46655, Packages: 46655,
+	}
 	vm.Upload = &dcm.Upload{
 		BackupID: "bk-bbbbbbbbbb", UploadID: long(192), FromGeneration: 1 << 40, KeyVersion: 1000, StartedAt: now,
 		Expected: &dcm.UploadExpectation{SizeBytes: 1 << 40, SHA256: long(64)},

@@ -104,6 +104,9 @@ func (s *Orphans) serverPlace(h holder, name string, id dcm.AccountID) place {
 }
 
 func (s *Orphans) addServer(ctx context.Context, l *listing, h holder, o dcm.Orphan, labels map[string]string) {
+	if h.tenant == "" && dcm.IsWorkingBuilder(s.Installation, labels, s.Clock.Now()) {
+		return // no VM, and whoever started it ends it
+	}
 	t, vm, ok := dcm.ServerOwner(s.Installation, labels)
 	if ok {
 		l.servers[owner{t, vm}]++

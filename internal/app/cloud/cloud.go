@@ -31,7 +31,7 @@ func VmsCreate(a *app.App) (lambda.Handler, error) {
 		},
 		Quotas: a.Config.Quotas, Accounts: accounts, Providers: providers, DNS: zones.DNS(a),
 		Sealer: keys.Sealer(a), Tokens: keys.Tokens(a), Releaser: releaser(a, accounts, providers),
-		Image: a.Config.ServerImage, UserData: userData(a),
+		Image: a.Config.ServerImage, Images: images(a), UserData: userData(a),
 	}, a.Links())), nil
 }
 

@@ -1,4 +1,7 @@
 package cloud
 
-// RememberCatalogue is for tests.
-var RememberCatalogue = rememberCatalogue
+// These are for tests.
+var (
+	RememberCatalogue = rememberCatalogue
+	RememberImages    = rememberImages
+)

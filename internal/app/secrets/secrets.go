@@ -28,17 +28,24 @@ func Source(a *app.App, s app.SecretSetting) tenancy.SecretSource {
 		if !value.IsZero() || s.Parameter == "" {
 			return value, nil
 		}
-		o := ssm.Options{Region: a.Config.Region, Credentials: a.Credentials(), HTTPClient: a.HTTP}
-		if e := a.Config.Endpoints.SSM; e != "" {
-			o.BaseEndpoint = aws.String(e)
-		}
-		out, err := ssm.New(o).GetParameter(ctx, &ssm.GetParameterInput{
-			Name: aws.String(s.Parameter), WithDecryption: aws.Bool(true),
-		})
+		read, err := Read(ctx, a, s.Parameter)
 		if err != nil {
-			return dcm.Secret{}, fmt.Errorf("read parameter %s: %w", s.Parameter, err)
+			return dcm.Secret{}, err
 		}
-		value = dcm.NewSecret(aws.ToString(out.Parameter.Value))
+		value = read
 		return value, nil
 	}
+}
+
+// Read reads a parameter: exactly one call. There is none: the error is SSM's
+// types.ParameterNotFound.
+func Read(ctx context.Context, a *app.App, parameter string) (dcm.Secret, error) {
+	client := ssm.New(ssm.Options{
+		Region: a.Config.Region, Credentials: a.Credentials(), HTTPClient: a.HTTP, BaseEndpoint: app.Address(a.Config.Endpoints.SSM),
+	})
+	out, err := client.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String(parameter), WithDecryption: aws.Bool(true)})
+	if err != nil {
+		return dcm.Secret{}, fmt.Errorf("read parameter %s: %w", parameter, err)
+	}
+	return dcm.NewSecret(aws.ToString(out.Parameter.Value)), nil
 }

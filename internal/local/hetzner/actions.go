@@ -5,13 +5,15 @@ import (
 	"time"
 )
 
-// action is what the API calls the progress of a change. Here every action has
-// succeeded by the time it is asked about.
+// action is what the API calls the progress of a change. Here every action but
+// that of a snapshot has succeeded by the time it is asked about.
 type action struct {
 	id      int64
 	command string
 	server  int64
 	started time.Time
+	// until is how long it takes, for one that takes time.
+	until time.Time
 }
 
 // newAction needs the lock.
@@ -27,7 +29,7 @@ func (a *action) body(now time.Time) map[string]any {
 		"started": a.started.Format(time.RFC3339), "finished": nil, "error": nil,
 		"resources": []any{map[string]any{"id": a.server, "type": "server"}},
 	}
-	if now.After(a.started) {
+	if done := a.until; !done.IsZero() && !now.Before(done) || done.IsZero() && now.After(a.started) {
 		b["status"], b["progress"], b["finished"] = "success", 100, now.UTC().Format(time.RFC3339)
 	}
 	return b
@@ -40,7 +42,11 @@ func (s *Server) getAction(c *call) error {
 	if a == nil {
 		return errorOf(codeNotFound)
 	}
-	writeJSON(c.w, 200, map[string]any{"action": a.body(s.clock.Now().Add(time.Second))})
+	now := s.clock.Now()
+	if a.until.IsZero() {
+		now = now.Add(time.Second)
+	}
+	writeJSON(c.w, 200, map[string]any{"action": a.body(now)})
 	return nil
 }
 
@@ -59,7 +65,7 @@ func (s *Server) poweronServer(c *call) error {
 	return s.power(c, "start_server", func(v *server) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if v.Status == statusOff {
+		if s.status(v) == statusOff {
 			s.boot(v)
 		}
 	})

@@ -114,43 +114,6 @@ func (l location) body() map[string]any {
 	}
 }
 
-// image is a system image. Its name stands for one image per architecture.
-type image struct {
-	id                   int
-	name, flavour, verse string
-	architecture         string
-}
-
-func images() []image {
-	return []image{
-		{114690387, "debian-12", "debian", "12", "x86"},
-		{114690389, "debian-12", "debian", "12", "arm"},
-		{161547269, "ubuntu-24.04", "ubuntu", "24.04", "x86"},
-		{161547270, "ubuntu-24.04", "ubuntu", "24.04", "arm"},
-		{310557660, "debian-13", "debian", "13", "x86"},
-		{310557661, "debian-13", "debian", "13", "arm"},
-	}
-}
-
-func imageFor(nameOrID, architecture string) (image, bool) {
-	for _, i := range images() {
-		if fmt.Sprint(i.id) == nameOrID || (i.name == nameOrID && i.architecture == architecture) {
-			return i, true
-		}
-	}
-	return image{}, false
-}
-
-func (i image) body() map[string]any {
-	return map[string]any{
-		"id": i.id, "type": "system", "status": "available", "name": i.name, "description": i.flavour + " " + i.verse,
-		"image_size": nil, "disk_size": 5, "created": "2025-08-11T06:00:00+00:00", "created_from": nil, "bound_to": nil,
-		"os_flavor": i.flavour, "os_version": i.verse, "architecture": i.architecture, "rapid_deploy": true,
-		"protection": map[string]bool{"delete": false}, "deprecated": nil, "deprecation": nil, "deleted": nil,
-		"labels": map[string]string{},
-	}
-}
-
 func (s *Server) listServerTypes(c *call) error {
 	s.mu.Lock()
 	var all []map[string]any
@@ -178,17 +141,6 @@ func (s *Server) listDatacenters(*call) error {
 	e := errorOf(codeGone)
 	e.Details = map[string]string{"announcement": "https://docs.hetzner.cloud/changelog#2026-06-02-datacenters-deprecated"}
 	return e
-}
-
-func (s *Server) listImages(c *call) error {
-	var all []map[string]any
-	q := c.r.URL.Query()
-	for _, i := range images() {
-		if (q.Get("name") == "" || q.Get("name") == i.name) && (q.Get("architecture") == "" || q.Get("architecture") == i.architecture) {
-			all = append(all, i.body())
-		}
-	}
-	return list(c, "images", all)
 }
 
 func (s *Server) getPricing(c *call) error {

@@ -101,7 +101,7 @@ func (s *Server) order(p *project, q createRequest) (*server, error) {
 	if err := checkLabels(q.Labels); err != nil {
 		return nil, err
 	}
-	k, place, picture, err := s.resolve(q)
+	k, place, picture, err := s.resolve(p, q)
 	if err != nil {
 		return nil, err
 	}
@@ -131,14 +131,14 @@ func (s *Server) order(p *project, q createRequest) (*server, error) {
 }
 
 // resolve finds what the request names.
-func (s *Server) resolve(q createRequest) (kind, location, image, error) {
+func (s *Server) resolve(p *project, q createRequest) (kind, location, image, error) {
 	k, ok := kindNamed(string(q.ServerType))
 	if !ok {
 		return kind{}, location{}, image{}, invalidField("server_type", "server type not found")
 	}
-	picture, ok := imageFor(string(q.Image), k.architecture)
-	if !ok {
-		return kind{}, location{}, image{}, invalidField("image", "image not found")
+	picture, err := p.bootable(string(q.Image), k, s.clock.Now())
+	if err != nil {
+		return kind{}, location{}, image{}, err
 	}
 	name := string(q.Location)
 	if name == "" {

@@ -24,12 +24,15 @@ func routes() []route {
 		{"POST", "/servers/{id}/actions/poweroff", "PoweroffServer", (*Server).poweroffServer},
 		{"POST", "/servers/{id}/actions/shutdown", "ShutdownServer", (*Server).poweroffServer},
 		{"POST", "/servers/{id}/actions/poweron", "PoweronServer", (*Server).poweronServer},
+		{"POST", "/servers/{id}/actions/create_image", "CreateImage", (*Server).createImage},
 		{"GET", "/actions/{id}", "GetAction", (*Server).getAction},
 		{"GET", "/servers/actions/{id}", "GetAction", (*Server).getAction},
 		{"GET", "/server_types", "ListServerTypes", (*Server).listServerTypes},
 		{"GET", "/locations", "ListLocations", (*Server).listLocations},
 		{"GET", "/datacenters", "ListDatacenters", (*Server).listDatacenters},
 		{"GET", "/images", "ListImages", (*Server).listImages},
+		{"GET", "/images/{id}", "GetImage", (*Server).getImage},
+		{"DELETE", "/images/{id}", "DeleteImage", (*Server).deleteImage},
 		{"GET", "/pricing", "GetPricing", (*Server).getPricing},
 		{"POST", "/ssh_keys", "CreateSSHKey", (*Server).createSSHKey},
 		{"GET", "/ssh_keys", "ListSSHKeys", (*Server).listSSHKeys},
@@ -109,7 +112,7 @@ func (s *Server) project(name string) *project {
 	p := s.projects[name]
 	if p == nil {
 		p = &project{
-			servers: map[int64]*server{}, keys: map[int64]*sshKey{}, actions: map[int64]*action{},
+			servers: map[int64]*server{}, keys: map[int64]*sshKey{}, actions: map[int64]*action{}, snapshots: map[int64]*image{},
 			budget: budget{limit: s.hourly, left: float64(s.hourly), at: s.clock.Now()},
 		}
 		s.projects[name] = p

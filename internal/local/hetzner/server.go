@@ -28,6 +28,8 @@ type Options struct {
 	// DeleteDelay is how long a deleted server is still shown, with status
 	// "deleting", on Clock. With 0 it is gone when the call returns.
 	DeleteDelay time.Duration
+	// SnapshotDelay is how long a snapshot takes, on Clock.
+	SnapshotDelay time.Duration
 	// ServerLimit is how many servers fit a project; 0 for 1000.
 	ServerLimit int
 	// RequestsPerHour is the rate limit of a project; 0 for 3600, the real
@@ -47,12 +49,13 @@ type Token struct {
 
 // Server is the simulated API. It serves under /v1.
 type Server struct {
-	clock       dcm.Clock
-	machine     Machine
-	deleteDelay time.Duration
-	serverLimit int
-	hourly      int
-	logger      *slog.Logger
+	clock         dcm.Clock
+	machine       Machine
+	deleteDelay   time.Duration
+	snapshotDelay time.Duration
+	serverLimit   int
+	hourly        int
+	logger        *slog.Logger
 
 	life       context.Context
 	end        context.CancelFunc
@@ -73,7 +76,9 @@ type project struct {
 	servers map[int64]*server
 	keys    map[int64]*sshKey
 	actions map[int64]*action
-	budget  budget
+	// snapshots are its images; the system's are everybody's.
+	snapshots map[int64]*image
+	budget    budget
 }
 
 type offer struct{ serverType, location string }
@@ -81,7 +86,7 @@ type offer struct{ serverType, location string }
 // New returns a simulated API. It makes no call and starts nothing.
 func New(o Options) *Server {
 	s := &Server{
-		clock: o.Clock, machine: o.Machine, deleteDelay: o.DeleteDelay,
+		clock: o.Clock, machine: o.Machine, deleteDelay: o.DeleteDelay, snapshotDelay: o.SnapshotDelay,
 		serverLimit: o.ServerLimit, hourly: o.RequestsPerHour, logger: o.Logger,
 		tokens: map[string]Token{}, projects: map[string]*project{}, stock: map[offer]int{},
 		lastID: 48812344,
@@ -161,6 +166,8 @@ type ServerState struct {
 	Labels  map[string]string `json:"labels"`
 	IP      string            `json:"ip"`
 	Status  string            `json:"status"`
+	// Image is the number of the image it boots.
+	Image int64 `json:"-"`
 	// SSHKeys are the keys it was made with, by number. Without one, its root
 	// password was e-mailed.
 	SSHKeys []int64 `json:"-"`
@@ -176,7 +183,7 @@ func (s *Server) State() []ServerState {
 		for _, v := range p.servers {
 			list = append(list, ServerState{
 				ID: idText(v.ID), Project: name, Name: v.Name, Labels: maps.Clone(v.Labels), IP: v.ip(), Status: s.status(v),
-				SSHKeys: v.keys,
+				SSHKeys: v.keys, Image: v.image.id,
 			})
 		}
 	}

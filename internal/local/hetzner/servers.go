@@ -180,6 +180,10 @@ func (s *Server) deleteServer(c *call) error {
 		s.mu.Unlock()
 		return err
 	}
+	if c.project.locked(v, s.clock.Now()) {
+		s.mu.Unlock()
+		return errorOf("locked")
+	}
 	again := v.Status == statusDeleting
 	v.Status = statusDeleting
 	a := s.newAction(c.project, "delete_server", v.ID)
@@ -203,7 +207,7 @@ func (s *Server) body(v *server) map[string]any {
 	return map[string]any{
 		"id": v.ID, "name": v.Name, "status": s.status(v), "created": v.Created.Format(time.RFC3339),
 		"public_net":  v.publicNet(),
-		"private_net": []any{}, "server_type": v.kind.body(s.stock), "location": v.place.body(), "image": v.image.body(),
+		"private_net": []any{}, "server_type": v.kind.body(s.stock), "location": v.place.body(), "image": v.image.body(s.clock.Now()),
 		"iso": nil, "rescue_enabled": false, "locked": v.Status == statusDeleting, "backup_window": nil,
 		"outgoing_traffic": nil, "ingoing_traffic": nil, "included_traffic": 20 << 40,
 		"protection": map[string]bool{"delete": false, "rebuild": false}, "labels": maps.Clone(v.Labels),

@@ -1,5 +1,5 @@
 // Package ssm is the local stack's stand-in for the SSM Parameter Store:
-// reading parameters, over SSM's own JSON protocol, for real SDK clients.
+// reading and writing parameters, over SSM's own JSON protocol, for real SDK clients.
 package ssm
 
 import (
@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/awsjson"
@@ -22,13 +23,15 @@ const maxBodyBytes = 1 << 20
 type Options struct {
 	// Clock dates parameters. Nil is the system's.
 	Clock dcm.Clock
-	// Parameters are the SecureStrings there are, by name.
+	// Parameters are the SecureStrings there are at first, by name.
 	Parameters map[string]dcm.Secret
 }
 
 // Server is an SSM endpoint. It is safe for concurrent use.
 type Server struct {
-	modified   float64
+	modified float64
+
+	mu         sync.Mutex
 	parameters map[string]dcm.Secret
 }
 
@@ -39,11 +42,24 @@ func New(o Options) *Server {
 	if o.Clock == nil {
 		o.Clock = dcm.SystemClock{}
 	}
-	return &Server{modified: float64(o.Clock.Now().Unix()), parameters: maps.Clone(o.Parameters)}
+	s := &Server{modified: float64(o.Clock.Now().Unix()), parameters: map[string]dcm.Secret{}}
+	maps.Copy(s.parameters, o.Parameters)
+	return s
 }
 
 // Parameters lists the names of the parameters.
-func (s *Server) Parameters() []string { return slices.Sorted(maps.Keys(s.parameters)) }
+func (s *Server) Parameters() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.parameters))
+}
+
+// Put writes a parameter.
+func (s *Server) Put(name string, value dcm.Secret) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parameters[name] = value
+}
 
 // Operation returns the name SSM's API gives to what r asks for, such as
 // GetParameter, or "" if it is none.
@@ -62,6 +78,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Name           string
 		Names          []string
 		WithDecryption bool
+
+		Value, Type, Description string
+		Overwrite                bool
 	}
 	d := json.NewDecoder(io.LimitReader(r.Body, maxBodyBytes))
 	d.DisallowUnknownFields()
@@ -77,11 +96,29 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		awsjson.Write(w, awsjson.Version11, http.StatusOK, map[string]parameter{"Parameter": p})
+	case "PutParameter":
+		s.putParameter(w, in.Name, in.Value, in.Overwrite)
 	case "GetParameters":
 		s.getParameters(w, in.Names, in.WithDecryption)
 	default:
 		writeFault(w, "UnknownOperationException", fmt.Sprintf("the local stack does not implement %q", Operation(r)))
 	}
+}
+
+// maxValue is SSM's limit on a standard parameter, in bytes.
+const maxValue = 4096
+
+func (s *Server) putParameter(w http.ResponseWriter, name, value string, overwrite bool) {
+	if _, taken := s.parameter(name, false); taken && !overwrite {
+		writeFault(w, "ParameterAlreadyExists", "the parameter exists, and is not to be overwritten")
+		return
+	}
+	if name == "" || value == "" || len(value) > maxValue {
+		writeFault(w, "ValidationException", "a parameter has a name, and a value of at most 4096 characters")
+		return
+	}
+	s.Put(name, dcm.NewSecret(value))
+	awsjson.Write(w, awsjson.Version11, http.StatusOK, map[string]any{"Version": 1, "Tier": "Standard"})
 }
 
 type parameter struct {
@@ -96,7 +133,9 @@ type parameter struct {
 
 // parameter reads one. Without decryption a SecureString shows no value.
 func (s *Server) parameter(name string, decrypt bool) (parameter, bool) {
+	s.mu.Lock()
 	secret, ok := s.parameters[name]
+	s.mu.Unlock()
 	if !ok {
 		return parameter{}, false
 	}

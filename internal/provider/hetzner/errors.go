@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/hetznercloud/hcloud-go/v2/hcloud"
@@ -84,6 +85,12 @@ func kindOf(e hcloud.Error) (dcm.ProviderKind, string) {
 // some codes mean.
 func createError(op string, r dcm.ServerRequest, response *hcloud.Response, err error) error {
 	var api hcloud.Error
+	if errors.As(err, &api) && blamesImage(api) {
+		return &dcm.ProviderError{
+			Kind: dcm.KindImage, Op: op, Err: err,
+			Message: fmt.Sprintf("Hetzner does not boot image %s on %s: %s", r.Image, r.ServerType, detail(api)),
+		}
+	}
 	if errors.As(err, &api) && blamesOffer(api) {
 		return &dcm.ProviderError{
 			Kind: dcm.KindCapacity, Op: op, Err: err,
@@ -101,6 +108,21 @@ func createError(op string, r dcm.ServerRequest, response *hcloud.Response, err 
 		}
 	}
 	return wrapped
+}
+
+// blamesImage reports whether the image is at fault: it is gone, deprecated, of
+// another architecture, or, in Hetzner's words, "image disk is bigger than server
+// type disk", which blames no offer.
+func blamesImage(e hcloud.Error) bool {
+	switch e.Code {
+	case hcloud.ErrorCodeInvalidInput, hcloud.ErrorCodeNotFound, hcloud.ErrorUnsupportedError, hcloud.ErrorCodeInvalidServerType:
+	default:
+		return false
+	}
+	if d, ok := e.Details.(hcloud.ErrorDetailsInvalidInput); ok && len(d.Fields) > 0 {
+		return !slices.ContainsFunc(d.Fields, func(f hcloud.ErrorDetailsInvalidInputField) bool { return f.Name != "image" })
+	}
+	return strings.Contains(strings.ToLower(e.Message), "image")
 }
 
 // blamesOffer reports whether the type or the location is at fault. Hetzner

@@ -13,8 +13,8 @@ import (
 // userDataLimit is Hetzner's, in bytes.
 const userDataLimit = 32 * 1024
 
-// CreateVM orders a server: exactly one call. Type, location and image go by
-// name, so nothing is looked up first. The price in the answer is the server's
+// CreateVM orders a server: exactly one call. Type and location go by name, the
+// image by name or number, so nothing is looked up first. The price in the answer is the server's
 // alone, net of VAT and without its IPv4 address.
 //
 // An offer that can't be bought, because it is sold out, not sold there, no
@@ -36,7 +36,7 @@ func (p *Provider) CreateVM(ctx context.Context, c dcm.Credential, r dcm.ServerR
 		Name:       r.Name,
 		ServerType: &hcloud.ServerType{Name: r.ServerType},
 		Location:   &hcloud.Location{Name: r.Location},
-		Image:      &hcloud.Image{Name: r.Image},
+		Image:      image(r.Image),
 		UserData:   r.UserData.Reveal(),
 		Labels:     r.Labels,
 		SSHKeys:    keys,
@@ -48,6 +48,15 @@ func (p *Provider) CreateVM(ctx context.Context, c dcm.Credential, r dcm.ServerR
 		return dcm.Server{}, incomplete(op)
 	}
 	return p.server(result.Server), nil
+}
+
+// image is a system image by its name, or a snapshot, which has none, by its
+// number.
+func image(text string) *hcloud.Image {
+	if id, err := strconv.ParseInt(text, 10, 64); err == nil && id > 0 {
+		return &hcloud.Image{ID: id}
+	}
+	return &hcloud.Image{Name: text}
 }
 
 // checkRequest refuses what Hetzner would refuse, without a call.
@@ -111,6 +120,24 @@ func (p *Provider) GetVM(ctx context.Context, c dcm.Credential, ref dcm.ServerRe
 	}
 	s := p.server(found)
 	return &s, nil
+}
+
+// StartVM switches a server on: exactly one call. Success means that it was
+// accepted. A server that another action holds is KindUnavailable.
+func (p *Provider) StartVM(ctx context.Context, c dcm.Credential, id string) error {
+	const op = "start server"
+	client, err := p.client(op, c)
+	if err != nil {
+		return err
+	}
+	number, err := serverID(op, id)
+	if err != nil {
+		return err
+	}
+	if _, response, err := client.Server.Poweron(ctx, &hcloud.Server{ID: number}); err != nil {
+		return callError(op, response, err)
+	}
+	return nil
 }
 
 // byName asks with Hetzner's exact filter, and compares again: an adopted

@@ -1,6 +1,7 @@
 package hetzner_test
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -82,8 +83,13 @@ func subject(s stack) providertest.Subject {
 		SoldOut:     func(o dcm.Offer) { s.api.SetStock(o.ServerType, o.Location, 0) },
 		Unaddressed: func() { s.api.SetPrivate(true) },
 		AddSSHKey:   func(name string) string { s.api.AddSSHKey("ours", 4711, name); return "4711" },
-		Settle:      func() { s.clock.advance(time.Minute) },
-		PageSize:    50, CheckCalls: 2,
+		SwitchOff: func(id string) {
+			r := httptest.NewRequest(http.MethodPost, "/v1/servers/"+id+"/actions/poweroff", nil)
+			r.Header.Set("Authorization", "Bearer full")
+			s.api.ServeHTTP(httptest.NewRecorder(), r)
+		},
+		Settle:   func() { s.clock.advance(time.Minute) },
+		PageSize: 50, CheckCalls: 2,
 		Wire: s.wire, Service: "hetzner",
 		Create: "CreateServer", Get: "GetServer", List: "ListServers", Delete: "DeleteServer",
 		Codes: map[dcm.ProviderKind][]string{
@@ -100,7 +106,11 @@ func subject(s stack) providertest.Subject {
 				"server_error", "service_error", "unknown_error", "maintenance", "unavailable", "bad_gateway", "timeout",
 				"conflict", "locked", "resource_locked", "deprecated_api_endpoint", "a_code_of_tomorrow",
 			},
-			dcm.KindInvalid: {"invalid_input", "json_error", "not_found:image not found", "protected", "unsupported_error"},
+			dcm.KindInvalid: {"invalid_input", "json_error", "protected", "unsupported_error"},
+			dcm.KindImage: {
+				"not_found:image not found", "invalid_input:image is not available",
+				"invalid_input:image disk is bigger than server type disk", "unsupported_error:image is deprecated",
+			},
 		},
 	}
 }

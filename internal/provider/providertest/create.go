@@ -163,7 +163,11 @@ func testInvalid(t *testing.T, newSubject func(*testing.T) Subject) {
 			r := s.request("dcm-vm-a")
 			change(&r)
 			_, err := s.Provider.CreateVM(t.Context(), s.Credential, r)
-			wantKind(t, err, dcm.KindInvalid)
+			want := dcm.KindInvalid
+			if name == "an unknown image" {
+				want = dcm.KindImage
+			}
+			wantKind(t, err, want)
 			if list := s.mustList(t, nil); len(list) != 0 {
 				t.Errorf("it made %+v", list)
 			}

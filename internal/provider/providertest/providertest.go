@@ -34,6 +34,8 @@ type Subject struct {
 	Unaddressed func()
 	// AddSSHKey gives Credential's project a key and returns its id.
 	AddSSHKey func(name string) string
+	// SwitchOff switches one of Credential's servers off.
+	SwitchOff func(id string)
 	// Settle lets the time pass that a deletion takes.
 	Settle func()
 
@@ -58,7 +60,7 @@ func Run(t *testing.T, newSubject func(t *testing.T) Subject) {
 		test func(*testing.T, func(*testing.T) Subject)
 	}{
 		{"create", testCreate}, {"adoption", testAdoption}, {"capacity", testCapacity}, {"invalid requests", testInvalid},
-		{"get", testGet}, {"delete", testDelete}, {"list", testList}, {"pages", testPages},
+		{"get", testGet}, {"start", testStart}, {"delete", testDelete}, {"list", testList}, {"pages", testPages},
 		{"errors", testErrors}, {"limits", testLimits}, {"credentials", testCredentials}, {"check", testCheck}, {"SSH keys", testSSHKeys}, {"sizes", testSizes},
 	}
 	for _, g := range groups {

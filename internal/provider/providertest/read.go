@@ -47,6 +47,37 @@ func testGet(t *testing.T, newSubject func(*testing.T) Subject) {
 	})
 }
 
+func testStart(t *testing.T, newSubject func(*testing.T) Subject) {
+	scenario(t, "a server that is off runs again, after one call", newSubject, func(t *testing.T, s Subject) {
+		made := s.mustCreate(t, s.request("dcm-vm-a"))
+		s.SwitchOff(made.ID)
+		if got := s.mustGet(t, made.Ref()); got == nil || !got.Off {
+			t.Fatalf("it is %+v", got)
+		}
+		before := s.calls()
+		if err := s.Provider.StartVM(t.Context(), s.Credential, made.ID); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.calls() - before; n != 1 {
+			t.Errorf("it took %d calls", n)
+		}
+		if got := s.mustGet(t, made.Ref()); got == nil || got.Off {
+			t.Errorf("it is %+v", got)
+		}
+		if err := s.Provider.StartVM(t.Context(), s.Credential, made.ID); err != nil {
+			t.Errorf("one that runs: %v", err)
+		}
+	})
+	scenario(t, "what there is not, and what is another's", newSubject, func(t *testing.T, s Subject) {
+		made := s.mustCreate(t, s.request("dcm-vm-a"))
+		wantKind(t, s.Provider.StartVM(t.Context(), s.Credential, "999"+made.ID), dcm.KindNotFound)
+		wantKind(t, s.Provider.StartVM(t.Context(), s.Another, made.ID), dcm.KindNotFound)
+		for _, id := range []string{"", "0", "../servers", "1 2"} {
+			wantKind(t, s.Provider.StartVM(t.Context(), s.Credential, id), dcm.KindInvalid)
+		}
+	})
+}
+
 func testDelete(t *testing.T, newSubject func(*testing.T) Subject) {
 	scenario(t, "a deleted server goes, and its name is free again", newSubject, func(t *testing.T, s Subject) {
 		made := s.mustCreate(t, s.request("dcm-vm-a"))
