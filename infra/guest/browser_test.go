@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // screenshotVariable says where the browser's picture of the terminal is to be
@@ -33,6 +34,7 @@ func (w *world) lookInBrowser(v vm) {
 	}
 	ctx, cancel := context.WithTimeout(w.t.Context(), w.patience)
 	defer cancel()
+	began := time.Now()
 	out, err := w.elsewhere(ctx, append(os.Environ(),
 		"CHROMIUM="+browser, "HOME="+w.mustTrust(w.signer.root),
 		"NAMES=*."+domain+" "+w.edge(),
@@ -40,7 +42,7 @@ func (w *world) lookInBrowser(v vm) {
 		"COMMAND=id -un; cat /bui''lt; greet; ls -d /.dockerenv", `WANTED=dev\nbuilt\nmoin\n/\.dockerenv\n`,
 		"PORT_COMMAND=busybox httpd -f -v -p 127.0.0.1:3000",
 	), "node", filepath.Join(browserCheck, "browser-check.mjs"), v.URLs.UI, v.TerminalPassword, screenshot)
-	w.t.Logf("%s", out)
+	w.t.Logf("in the browser: %.1f s\n%s", time.Since(began).Seconds(), out)
 	if err != nil {
 		w.t.Fatalf("the browser: %v", err)
 	}
