@@ -33,12 +33,15 @@ help: ## this list
 ##@ Use
 
 .PHONY: run
-run: ## the whole system on this machine; PORT=7070 (needs npm once)
+run: ## the whole system on this machine; PORT=7070, DCM_MACHINE=process, guest or vm: what a server is (needs npm once)
 	@echo "devcontainer-manager: preparing the local stack"
 	@$(MAKE) --no-print-directory web
 	@echo "building the local stack (the first time takes a minute)"
 	@go build -o $(DIST)/local ./infra/local
-	@exec $(DIST)/local
+	@case "$${DCM_MACHINE:-process}" in \
+	guest) DCM_GUEST_DISK=$$(infra/guest/rootfs.sh $(CACHE)); export DCM_GUEST_DISK ;; \
+	vm) DCM_GUEST_IMAGE=$$(infra/guest/rootfs.sh $(CACHE) vm); export DCM_GUEST_IMAGE ;; \
+	esac; exec $(DIST)/local
 
 .PHONY: web
 web: ## fetch xterm.js for the terminal page (needs npm)
@@ -122,7 +125,8 @@ e2e-guest: web ## the main job on real Linux guests in systemd-nspawn (needs roo
 	@CGO_ENABLED=0 go build $(REPRODUCIBLE) -o $(DIST)/guest/dcm-agent ./cloudinit/agent
 	@disk=$$(infra/guest/rootfs.sh $(CACHE)) && \
 		DCM_GUEST_DISK=$$disk DCM_AGENT_BINARY=$(abspath $(DIST)/guest/dcm-agent) \
-		go test -exec '$(ALONE)' -count=1 -v -timeout 8m -skip 'TestMachine|TestEngine' ./infra/guest
+		go test -exec '$(ALONE)' -count=1 -v -timeout 8m -skip 'TestMachine|TestEngine' ./infra/guest && \
+		DCM_GUEST_DISK=$$disk go test -count=1 -v -timeout 4m -run TestGuests ./infra/local
 
 .PHONY: e2e-vm
 e2e-vm: web ## the same in a machine of QEMU, with a kernel and Hetzner's own datasource (needs qemu-system-x86_64)

@@ -33,6 +33,20 @@ var repositories = map[string]map[string]string{
 		".devcontainer/Dockerfile": "FROM " + baseImage + "\nARG WORD\n" +
 			"RUN useradd --uid 1000 --create-home --shell /bin/bash dev && echo $WORD >/built\n",
 	},
+	"compose": {
+		".devcontainer/devcontainer.json": `{"dockerComposeFile": "compose.yaml", "service": "app", "workspaceFolder": "/workspaces/app",
+			"postCreateCommand": "busybox wget -O answer http://database:8002/data"}`,
+		".devcontainer/compose.yaml": `services:
+  app:
+    image: ` + baseImage + `
+    command: sleep infinity
+    volumes: ["..:/workspaces/app"]
+    depends_on: [database]
+  database:
+    image: ` + baseImage + `
+    command: sh -c "echo stored >/tmp/data; exec busybox httpd -f -p 8002 -h /tmp"
+`,
+	},
 	"broken": {
 		".devcontainer.json": `{"build": {"dockerfile": "Dockerfile"}}`,
 		"Dockerfile":         "FROM " + baseImage + "\nRUN echo the compiler is missing >&2; exit 3\n",
@@ -61,6 +75,7 @@ func (w *world) playScenes(launched map[string]vm) {
 	}{
 		{"an image", "image", (*world).lookAtImage},
 		{"a Dockerfile and a feature", "dockerfile", (*world).lookAtDockerfile},
+		{"two containers of Compose", "compose", (*world).lookAtCompose},
 		{"a broken configuration", "broken", (*world).lookAtBroken},
 		{"no configuration", "plain", (*world).lookAtPlain},
 	} {
@@ -226,6 +241,17 @@ func (w *world) lookAtDockerfile(v vm) {
 		}
 	}
 	w.lookOverHTTPS(v)
+	w.end(v, 1)
+}
+
+// lookAtCompose has a database beside the workspace's container.
+func (w *world) lookAtCompose(v vm) {
+	w.requireNoError(v)
+	w.requireFile(v, "answer", "stored\n", 0)
+	shown := w.typed(v, "pwd; busybox wget -q -O- http://data''base:8002/data; echo do''ne\n")
+	if !strings.Contains(shown, "\n/workspaces/app\r\n") || !strings.Contains(shown, "\nstored\r\n") {
+		w.t.Errorf("the terminal shows %q", shown)
+	}
 	w.end(v, 1)
 }
 

@@ -33,7 +33,7 @@ fi
 
 made_of=("$0")
 if [ "$kind" = engine ]; then
-  packages+=(docker.io docker-cli docker-buildx nodejs)
+  packages+=(docker.io docker-cli docker-buildx docker-compose nodejs)
   # The CLI is of the version that user-data would install.
   installer=$(dirname "$0")/../../cloudinit/files/dcm-devcontainer.sh
   cli=$(sed -n 's/^cli=//p' "$installer")

@@ -23,12 +23,14 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/machine"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/machine/guest"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/web"
 )
 
-// patience is how long anything may take before a test gives it up; a machine
-// whose processor is emulated takes longer.
+// patience is how long anything may take before a test gives it up; longer where
+// containers are built, and where the processor is emulated.
 const (
 	patience        = 60 * time.Second
+	enginePatience  = 3 * time.Minute
 	machinePatience = 15 * time.Minute
 )
 
@@ -104,11 +106,17 @@ func mustStart(t *testing.T, o worldOptions) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, key: mustKey(t), client: &http.Client{Transport: &http.Transport{}}, functions: &lockedBuffer{}, patience: patience}
-	if o.machine {
+	switch {
+	case o.machine:
 		w.patience = machinePatience
+	case o.engine:
+		w.patience = enginePatience
 	}
-	ca := mustAuthority(t)
-	trusted := ca.pem
+	authority, err := web.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted := authority.PEM()
 	logs := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	options := local.Options{
 		Template: "../../template.yaml", AgentBinary: agent, Dir: t.TempDir(), HeartbeatInterval: time.Second,
@@ -142,7 +150,12 @@ func mustStart(t *testing.T, o worldOptions) *world {
 	w.repositories = filepath.Dir(strings.TrimPrefix(w.SampleRepository, "file://"))
 	w.repo = mustPublish(t, strings.TrimPrefix(w.SampleRepository, "file://"))
 	w.registry = &ociRegistry{}
-	serve(t, ca, map[string]http.Handler{gitHost: http.FileServer(http.Dir(w.repositories)), registryHost: w.registry})
+	sites := map[string]http.Handler{gitHost: http.FileServer(http.Dir(w.repositories)), registryHost: w.registry}
+	closer, err := authority.Serve(guest.Address+":443", sites, logs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = closer.Close() })
 	var answer struct{ Token string }
 	w.must(http.StatusOK, "POST", "/_local/token", nil, &answer)
 	w.token = answer.Token

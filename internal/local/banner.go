@@ -17,12 +17,8 @@ func (s *Stack) Banner(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	scheme := "http"
-	if s.options.TLS != nil {
-		scheme = "https"
-	}
-	_, err = fmt.Fprintf(w, banner, s.URL, scheme, s.options.BaseDomain, s.EdgePort, s.Dir, s.SampleRepository, token.Reveal(),
-		s.URL, s.SampleRepository, s.URL, s.URL)
+	_, err = fmt.Fprintf(w, banner, s.UserURL, s.scheme(), s.options.BaseDomain, s.EdgePort, s.Dir, s.SampleRepository, token.Reveal(),
+		s.UserURL, s.SampleRepository, s.UserURL, s.UserURL)
 	return err
 }
 

@@ -3,6 +3,7 @@ package local
 import (
 	"io"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -39,6 +40,9 @@ type Options struct {
 	// loopback. Another one must be reachable by nobody but the servers: the
 	// stand-ins know no secrets.
 	Address string
+	// Doors are where the stack's user comes in, if Address is out of reach; nil
+	// for Address itself.
+	Doors *Doors
 	// Hardware makes what servers are; nil for processes.
 	Hardware func(machine.Options) (machine.Hardware, error)
 	// Dir is where everything is kept while the stack runs; "" for a new
@@ -61,6 +65,10 @@ type Options struct {
 	Progress func(string)
 	Logger   *slog.Logger
 }
+
+// Doors are listeners for the API, beside its own, and for the VMs' addresses.
+// The stack closes them.
+type Doors struct{ API, VMs net.Listener }
 
 // TLS says where the VMs get their certificates. Stack.Texts is what an authority
 // may look their answers up in.
