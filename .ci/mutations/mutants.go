@@ -196,7 +196,7 @@ func mutants() []mutant {
 		{
 			"a server that is off is switched on", "internal/lifecycle/overdue.go",
 			"return provider.StartVM(ctx, credential, server.ID)", "return nil",
-			apiTests, "TestASwitchedOffServerSavesItsWork$",
+			apiTests, "TestASwitchedOffServerSavesItsWork",
 		},
 		{
 			"a token outlives what its record waits for", "internal/dcm/limits.go",
