@@ -29,6 +29,7 @@ var repositories = map[string]map[string]string{
 			"features": {"` + feature + `": {"words": "moin"}},
 			"postCreateCommand": {"greet": "greet >greeting", "own": ["sh", "-c", "id -un >made-by"]},
 		}`,
+		"index.html": "Hello from the container\n",
 		".devcontainer/Dockerfile": "FROM " + baseImage + "\nARG WORD\n" +
 			"RUN useradd --uid 1000 --create-home --shell /bin/bash dev && echo $WORD >/built\n",
 	},
@@ -56,7 +57,7 @@ var repositories = map[string]map[string]string{
 // TestEngine has real containers, built and run by Docker and the dev container
 // CLI, with nothing to ask but a registry beside the guests.
 func TestEngine(t *testing.T) {
-	w := mustStart(t, worldOptions{engine: true})
+	w := mustStart(t, worldOptions{engine: true, tls: true})
 	w.stock()
 	launched := map[string]vm{} // they boot at once
 	for name, files := range repositories {
@@ -239,6 +240,7 @@ func (w *world) lookAtDockerfile(v vm) {
 			w.t.Errorf("%q is not in %q", want, shown)
 		}
 	}
+	w.lookOverHTTPS(v)
 	w.end(v, 1)
 }
 

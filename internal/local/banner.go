@@ -17,7 +17,7 @@ func (s *Stack) Banner(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, banner, s.UserURL, s.scheme(), s.EdgePort, s.Dir, s.SampleRepository, token.Reveal(),
+	_, err = fmt.Fprintf(w, banner, s.UserURL, s.scheme(), s.options.BaseDomain, s.EdgePort, s.Dir, s.SampleRepository, token.Reveal(),
 		s.UserURL, s.SampleRepository, s.UserURL, s.UserURL)
 	return err
 }
@@ -26,7 +26,7 @@ const banner = `
 devcontainer-manager is running. Everything is local, and gone when it ends (Ctrl-C).
 
   API                %s
-  VMs                %s://ui.<vm>.default.vm.localhost:%d
+  VMs                %s://ui.<vm>.default.vm.%s:%d
   Logs               %s
   Sample repository  %s
 

@@ -12,12 +12,12 @@ import (
 
 // loadTemplate reads the template as it would be deployed here: with this
 // stack's names for what CloudFormation names.
-func loadTemplate(path string, s *services) (*sam.Template, error) {
+func loadTemplate(path, domain string, s *services) (*sam.Template, error) {
 	t, err := sam.Load(path, sam.Options{
 		Parameters: map[string]string{
 			"Installation": "local", "JwtIssuer": s.issuer.URL(), "JwtAudience": audience, "TenantClaim": tenantClaim,
 			"HcloudTokenParameter": hetznerTokenParameter, "CloudflareTokenParameter": cloudflareTokenParameter,
-			"CloudflareZoneId": zoneID, "BaseDomain": baseDomain, "VmRuntime": "host",
+			"CloudflareZoneId": zoneID, "BaseDomain": domain, "VmRuntime": "host",
 		},
 		Resources: map[string]string{
 			"Table": s.table, "Bucket": bucketName, "DataKey": dataKeyID, "TokenKey": tokenKeyID,

@@ -103,7 +103,7 @@ func (s *Stack) startAPI(context.Context) error {
 	if err := s.openDoors(); err != nil {
 		return err
 	}
-	if s.template, err = loadTemplate(s.options.Template, s.services); err != nil {
+	if s.template, err = loadTemplate(s.options.Template, s.options.BaseDomain, s.services); err != nil {
 		return err
 	}
 	functions, err := s.buildFunctions()

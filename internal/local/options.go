@@ -33,6 +33,9 @@ type Options struct {
 	EdgePort int
 	// TLS makes the VMs speak TLS, as on a cloud; nil for plain HTTP.
 	TLS *TLS
+	// BaseDomain is the domain that the VMs' names end in; "" for localhost, whose
+	// names a browser finds by itself.
+	BaseDomain string
 	// Address is where everything listens, and how it is known; "" for
 	// loopback. Another one must be reachable by nobody but the servers: the
 	// stand-ins know no secrets.
@@ -84,6 +87,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Address == "" {
 		o.Address = "127.0.0.1"
+	}
+	if o.BaseDomain == "" {
+		o.BaseDomain = "localhost"
 	}
 	if o.Hardware == nil {
 		o.Hardware = func(o machine.Options) (machine.Hardware, error) { return machine.New(o), nil }
