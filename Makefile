@@ -33,12 +33,15 @@ help: ## this list
 ##@ Use
 
 .PHONY: run
-run: ## the whole system on this machine; PORT=7070, TLS=1 for VMs that speak TLS (needs npm once)
+run: ## the whole system on this machine; PORT=7070, TLS=1 for VMs that speak TLS, DCM_MACHINE=process, guest or vm: what a server is (needs npm once)
 	@echo "devcontainer-manager: preparing the local stack"
 	@$(MAKE) --no-print-directory web
 	@echo "building the local stack (the first time takes a minute)"
 	@go build -o $(DIST)/local ./infra/local
-	@exec $(DIST)/local
+	@case "$${DCM_MACHINE:-process}" in \
+	guest) DCM_GUEST_DISK=$$(infra/guest/rootfs.sh $(CACHE)); export DCM_GUEST_DISK ;; \
+	vm) DCM_GUEST_IMAGE=$$(infra/guest/rootfs.sh $(CACHE) vm); export DCM_GUEST_IMAGE ;; \
+	esac; exec $(DIST)/local
 
 .PHONY: web
 web: ## fetch xterm.js for the terminal page (needs npm)
@@ -98,10 +101,13 @@ conformance: ## the adapters' suites against DynamoDB Local, moto and versitygw 
 functions-check: functions-host ## every function's real binary answers its events/
 	DCM_FUNCTIONS=$(abspath $(DIST)/functions/$(HOST_ARCH)) go test -count=1 -v -run Events ./internal/local/replay
 
+BROWSER = $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+need_browser = @[ -n "$(BROWSER)" ] || { echo "make $@: needs chromium" >&2; exit 1; }
+
 .PHONY: e2e
 e2e: web ## the main job in a browser (needs chromium)
-	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "make e2e: needs chromium" >&2; exit 1; }
-	DCM_TEST_BROWSER=$$(command -v chromium || command -v chromium-browser || command -v google-chrome) go test -count=1 -v -run Browser ./infra/local/...
+	$(need_browser)
+	DCM_TEST_BROWSER=$(BROWSER) go test -count=1 -v -run Browser ./infra/local/...
 
 # A guest needs a network namespace of its own, and everything in it ends with
 # the test.
@@ -119,7 +125,8 @@ e2e-guest: web ## the main job on real Linux guests in systemd-nspawn (needs roo
 	@CGO_ENABLED=0 go build $(REPRODUCIBLE) -o $(DIST)/guest/dcm-agent ./cloudinit/agent
 	@disk=$$(infra/guest/rootfs.sh $(CACHE)) && \
 		DCM_GUEST_DISK=$$disk DCM_AGENT_BINARY=$(abspath $(DIST)/guest/dcm-agent) \
-		go test -exec '$(ALONE)' -count=1 -v -timeout 8m -skip 'TestMachine|TestEngine' ./infra/guest
+		go test -exec '$(ALONE)' -count=1 -v -timeout 8m -skip 'TestMachine|TestEngine' ./infra/guest && \
+		DCM_GUEST_DISK=$$disk go test -count=1 -v -timeout 4m -run TestGuests ./infra/local
 
 .PHONY: e2e-vm
 e2e-vm: web ## the same in a machine of QEMU, with a kernel and Hetzner's own datasource (needs qemu-system-x86_64)
@@ -135,7 +142,7 @@ e2e-vm: web ## the same in a machine of QEMU, with a kernel and Hetzner's own da
 		go test -exec '$(ALONE)' -count=1 -v -timeout 30m -run TestMachine ./infra/guest
 
 .PHONY: e2e-engine
-e2e-engine: web ## real dev containers on such guests: Docker, the CLI, a registry (needs what e2e-guest needs, and npm)
+e2e-engine: web $(CACHE)/$(PEBBLE) ## real dev containers on such guests, over HTTPS in a browser (needs what e2e-guest needs, npm, chromium, certutil)
 	@[ "$$(id -u)" = 0 ] || { echo "make $@: needs root, to boot guests" >&2; exit 1; }
 	$(call need,mmdebstrap)
 	$(call need,systemd-nspawn,Debian: systemd-container)
@@ -143,9 +150,14 @@ e2e-engine: web ## real dev containers on such guests: Docker, the CLI, a regist
 	$(call need,unshare,Debian: util-linux)
 	$(call need,zstd)
 	$(call need,npm)
+	$(call need,certutil,Debian: libnss3-tools)
+	$(need_browser)
+	@# Guests, and the browser beside them, have no way out.
+	@cd internal/agent/gateway/web/check && npm ci --silent --no-audit --no-fund
 	@CGO_ENABLED=0 go build $(REPRODUCIBLE) -o $(DIST)/guest/dcm-agent ./cloudinit/agent
 	@disk=$$(infra/guest/rootfs.sh $(CACHE) engine) && \
 		DCM_GUEST_ENGINE_DISK=$$disk DCM_AGENT_BINARY=$(abspath $(DIST)/guest/dcm-agent) \
+		DCM_PEBBLE=$(CACHE)/$(PEBBLE)/pebble DCM_TEST_BROWSER=$(BROWSER) \
 		go test -exec '$(ALONE)' -count=1 -v -timeout 8m -parallel 4 -run TestEngine ./infra/guest
 
 .PHONY: crash

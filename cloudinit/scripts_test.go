@@ -228,22 +228,27 @@ func TestOnlyWhatIsMissingIsInstalled(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		script string
-		has    string
+		has    string   // commands, and with a + the package that Debian offers besides
 		wanted []string // what must be installed, and nothing else of ours
 	}{
-		"a usual image":            {"packages", "curl git ssh", nil},
-		"an image without git":     {"packages", "curl ssh", []string{"git"}},
-		"an image without ssh":     {"packages", "curl git", []string{"openssh-client"}},
-		"a prepared image":         {"devcontainer", "docker devcontainer", nil},
-		"one without the CLI":      {"devcontainer", "docker npm", []string{"@devcontainers/cli"}},
-		"one without Docker":       {"devcontainer", "devcontainer", []string{"docker.io", "docker-buildx"}},
-		"Debian 13 without Docker": {"devcontainer", "devcontainer apt-cache", []string{"docker.io", "docker-buildx", "docker-cli"}},
-		"one with nothing but npm": {"devcontainer", "npm", []string{"docker.io", "docker-buildx", "@devcontainers/cli"}},
+		"a usual image":               {"packages", "curl git ssh", nil},
+		"an image without git":        {"packages", "curl ssh", []string{"git"}},
+		"an image without ssh":        {"packages", "curl git", []string{"openssh-client"}},
+		"a prepared image":            {"devcontainer", "docker devcontainer", nil},
+		"one without the CLI":         {"devcontainer", "docker npm", []string{"@devcontainers/cli"}},
+		"one without Docker":          {"devcontainer", "devcontainer", []string{"docker.io", "docker-buildx"}},
+		"Debian 13 without Docker":    {"devcontainer", "devcontainer +docker-cli", []string{"docker.io", "docker-buildx", "docker-cli", "docker-compose"}},
+		"Ubuntu 24.04 without Docker": {"devcontainer", "devcontainer +docker-compose-v2", []string{"docker.io", "docker-buildx", "docker-compose-v2"}},
+		"one with nothing but npm":    {"devcontainer", "npm", []string{"docker.io", "docker-buildx", "@devcontainers/cli"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			bin, log := t.TempDir(), filepath.Join(t.TempDir(), "calls")
 			for _, command := range strings.Fields(c.has) {
+				if offered, ok := strings.CutPrefix(command, "+"); ok {
+					mustWrite(t, filepath.Join(bin, "apt-cache"), "#!"+sh+"\n[ \"$2\" = "+offered+" ]\n", 0o755)
+					continue
+				}
 				mustWrite(t, filepath.Join(bin, command), "#!"+sh+"\n", 0o755)
 			}
 			note := "#!" + sh + "\necho \"$@\" >>" + log + "\n"
@@ -257,7 +262,7 @@ func TestOnlyWhatIsMissingIsInstalled(t *testing.T) {
 				t.Fatalf("%v: %s", err, out)
 			}
 			calls, _ := os.ReadFile(log) // not there if nothing was called
-			for _, p := range []string{"git", "openssh-client", "docker.io", "docker-buildx", "docker-cli", "@devcontainers/cli"} {
+			for _, p := range []string{"git", "openssh-client", "docker.io", "docker-buildx", "docker-cli", "docker-compose", "docker-compose-v2", "@devcontainers/cli"} {
 				installs := false
 				for word := range strings.FieldsSeq(string(calls)) {
 					installs = installs || word == p || strings.HasPrefix(word, p+"@")

@@ -226,7 +226,7 @@ func mutants() []mutant {
 		{
 			"a server that is off is switched on", "internal/lifecycle/overdue.go",
 			"return provider.StartVM(ctx, credential, server.ID)", "return nil",
-			apiTests, "TestASwitchedOffServerSavesItsWork$",
+			apiTests, "TestASwitchedOffServerSavesItsWork",
 		},
 		{
 			"a token outlives what its record waits for", "internal/dcm/limits.go",
@@ -242,6 +242,21 @@ func mutants() []mutant {
 			"an ending VM that is heard does not switch itself off", "internal/agent/alone.go",
 			"last.After(from) {", "last.After(from) && a.life.Err() != nil {",
 			"./internal/agent", "TestNotAlone$",
+		},
+		{
+			"a prepared image that is refused is done without", "internal/lifecycle/order.go",
+			"== dcm.KindImage && request.Image != l.Image", "== dcm.KindImage && request.Image == l.Image",
+			apiTests, "TestPreparedImage$",
+		},
+		{
+			"an image that was ordered is looked for before another is", "infra/image/prepared/build.go",
+			"if tried {", "if tried && j.fresh {",
+			"./infra/image/prepared", "TestBuildIsRepeatable$",
+		},
+		{
+			"an image that servers were made of stays", "infra/image/prepared/prune.go",
+			" && s.used[i.ID] == 0", "",
+			"./infra/image/prepared", "TestPrune$",
 		},
 	}
 }

@@ -54,6 +54,10 @@ main() {
 	fill
 	# What has the engine's files open ends first.
 	systemctl stop docker.socket docker.service containerd.service
+	# On a VM it starts when it is asked for: the agent, which goes down before it,
+	# would come up after it.
+	systemctl --quiet disable docker.service containerd.service
+	systemctl --quiet enable docker.socket
 	clean
 	sync
 	systemctl --no-block poweroff

@@ -29,8 +29,23 @@ var repositories = map[string]map[string]string{
 			"features": {"` + feature + `": {"words": "moin"}},
 			"postCreateCommand": {"greet": "greet >greeting", "own": ["sh", "-c", "id -un >made-by"]},
 		}`,
+		"index.html": "Hello from the container\n",
 		".devcontainer/Dockerfile": "FROM " + baseImage + "\nARG WORD\n" +
 			"RUN useradd --uid 1000 --create-home --shell /bin/bash dev && echo $WORD >/built\n",
+	},
+	"compose": {
+		".devcontainer/devcontainer.json": `{"dockerComposeFile": "compose.yaml", "service": "app", "workspaceFolder": "/workspaces/app",
+			"postCreateCommand": "busybox wget -O answer http://database:8002/data"}`,
+		".devcontainer/compose.yaml": `services:
+  app:
+    image: ` + baseImage + `
+    command: sleep infinity
+    volumes: ["..:/workspaces/app"]
+    depends_on: [database]
+  database:
+    image: ` + baseImage + `
+    command: sh -c "echo stored >/tmp/data; exec busybox httpd -f -p 8002 -h /tmp"
+`,
 	},
 	"broken": {
 		".devcontainer.json": `{"build": {"dockerfile": "Dockerfile"}}`,
@@ -42,7 +57,7 @@ var repositories = map[string]map[string]string{
 // TestEngine has real containers, built and run by Docker and the dev container
 // CLI, with nothing to ask but a registry beside the guests.
 func TestEngine(t *testing.T) {
-	w := mustStart(t, worldOptions{engine: true})
+	w := mustStart(t, worldOptions{engine: true, tls: true})
 	w.stock()
 	launched := map[string]vm{} // they boot at once
 	for name, files := range repositories {
@@ -60,6 +75,7 @@ func (w *world) playScenes(launched map[string]vm) {
 	}{
 		{"an image", "image", (*world).lookAtImage},
 		{"a Dockerfile and a feature", "dockerfile", (*world).lookAtDockerfile},
+		{"two containers of Compose", "compose", (*world).lookAtCompose},
 		{"a broken configuration", "broken", (*world).lookAtBroken},
 		{"no configuration", "plain", (*world).lookAtPlain},
 	} {
@@ -223,6 +239,18 @@ func (w *world) lookAtDockerfile(v vm) {
 		if !strings.Contains(shown, want) {
 			w.t.Errorf("%q is not in %q", want, shown)
 		}
+	}
+	w.lookOverHTTPS(v)
+	w.end(v, 1)
+}
+
+// lookAtCompose has a database beside the workspace's container.
+func (w *world) lookAtCompose(v vm) {
+	w.requireNoError(v)
+	w.requireFile(v, "answer", "stored\n", 0)
+	shown := w.typed(v, "pwd; busybox wget -q -O- http://data''base:8002/data; echo do''ne\n")
+	if !strings.Contains(shown, "\n/workspaces/app\r\n") || !strings.Contains(shown, "\nstored\r\n") {
+		w.t.Errorf("the terminal shows %q", shown)
 	}
 	w.end(v, 1)
 }

@@ -72,6 +72,7 @@ func (w *world) becomesReady(launched vm) vm {
 	w.t.Helper()
 	v := w.untilStatus(launched.ID, "running")
 	v.TerminalPassword = launched.TerminalPassword // shown once
+	w.untilCertified(v)
 	if v.Boot == nil || v.Boot.Machine == 0 || v.Boot.Installing == 0 {
 		w.t.Errorf("its boot is %+v", v.Boot)
 		return v

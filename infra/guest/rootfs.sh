@@ -33,7 +33,7 @@ fi
 
 made_of=("$0")
 if [ "$kind" = engine ]; then
-  packages+=(docker.io docker-cli docker-buildx nodejs)
+  packages+=(docker.io docker-cli docker-buildx docker-compose nodejs)
   # The CLI is of the version that user-data would install.
   installer=$(dirname "$0")/../../cloudinit/files/dcm-devcontainer.sh
   cli=$(sed -n 's/^cli=//p' "$installer")
@@ -88,6 +88,8 @@ if [ ! -e "$archive" ] || { [ "$kind" = engine ] && [ ! -e "$disk.layer.tar" ]; 
     npm install --silent --no-audit --no-fund --global --prefix="$new/disk/usr/local" "$cli" >&2
     wait $!
     mv "$new/layer.tar" "$disk.layer.tar"
+    # As in the image that make image makes: the agent is not to wait for it.
+    systemctl --quiet --root="$new/disk" disable docker.service containerd.service
   fi
   tar --numeric-owner --xattrs -C "$new/disk" -cf - . | zstd -q -T0 -3 -o "$new/archive"
   mv "$new/archive" "$archive"

@@ -23,12 +23,14 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/machine"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/machine/guest"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/web"
 )
 
-// patience is how long anything may take before a test gives it up; a machine
-// whose processor is emulated takes longer.
+// patience is how long anything may take before a test gives it up; longer where
+// containers are built, and where the processor is emulated.
 const (
 	patience        = 60 * time.Second
+	enginePatience  = 3 * time.Minute
 	machinePatience = 15 * time.Minute
 )
 
@@ -54,6 +56,8 @@ type world struct {
 	// repositories is the directory that guests see as gitHost.
 	repositories string
 	registry     *ociRegistry
+	// signer signs the guests' certificates; nil where they do so themselves.
+	signer *signer
 	// patience is how long its guests may take.
 	patience time.Duration
 	// functions is what the functions log.
@@ -66,6 +70,7 @@ type worldOptions struct {
 	ipv6        bool                    // metadata by IPv6 alone
 	machine     bool                    // a machine of QEMU, not a container
 	engine      bool                    // with a container engine
+	tls         bool                    // certificates from Pebble
 }
 
 // disk is the disk, and for a machine the kernel, that guests boot. Without its
@@ -101,27 +106,39 @@ func mustStart(t *testing.T, o worldOptions) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, key: mustKey(t), client: &http.Client{Transport: &http.Transport{}}, functions: &lockedBuffer{}, patience: patience}
-	if o.machine {
+	switch {
+	case o.machine:
 		w.patience = machinePatience
+	case o.engine:
+		w.patience = enginePatience
 	}
-	ca := mustAuthority(t)
+	authority, err := web.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted := authority.PEM()
 	logs := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	w.Stack, err = local.Start(t.Context(), local.Options{
+	options := local.Options{
 		Template: "../../template.yaml", AgentBinary: agent, Dir: t.TempDir(), HeartbeatInterval: time.Second,
 		Address: guest.Address, Environment: o.environment, FunctionOutput: w.functions, Logger: logs, Functions: registry.Function,
 		ManualSchedules: true,
 		Hardware: func(m machine.Options) (machine.Hardware, error) {
 			g, err := guest.New(guest.Options{
-				Dir: m.Dir, Disk: disk, Kernel: kernel, Trust: ca.pem, Prepare: o.prepare, IPv6Metadata: o.ipv6, Engine: o.engine,
+				Dir: m.Dir, Disk: disk, Kernel: kernel, Trust: trusted, Prepare: o.prepare, IPv6Metadata: o.ipv6, Engine: o.engine,
 				Hosts: map[string]string{gitHost: guest.Address, registryHost: guest.Address}, Logger: logs,
 			})
 			w.guests = g
 			return g, err
 		},
-	})
-	if err != nil {
+	}
+	if o.tls {
+		w.signer = mustSign(t, &options)
+		trusted = append(trusted, w.signer.mustBeTrusted(t)...)
+	}
+	if w.Stack, err = local.Start(t.Context(), options); err != nil {
 		t.Fatal(err)
 	}
+	w.signer.serves(w.Stack)
 	t.Cleanup(func() {
 		if t.Failed() {
 			w.dump(w.functions.text())
@@ -133,7 +150,12 @@ func mustStart(t *testing.T, o worldOptions) *world {
 	w.repositories = filepath.Dir(strings.TrimPrefix(w.SampleRepository, "file://"))
 	w.repo = mustPublish(t, strings.TrimPrefix(w.SampleRepository, "file://"))
 	w.registry = &ociRegistry{}
-	serve(t, ca, map[string]http.Handler{gitHost: http.FileServer(http.Dir(w.repositories)), registryHost: w.registry})
+	sites := map[string]http.Handler{gitHost: http.FileServer(http.Dir(w.repositories)), registryHost: w.registry}
+	closer, err := authority.Serve(guest.Address+":443", sites, logs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = closer.Close() })
 	var answer struct{ Token string }
 	w.must(http.StatusOK, "POST", "/_local/token", nil, &answer)
 	w.token = answer.Token
@@ -249,6 +271,7 @@ func (w *world) must(want int, method, path string, body, v any) {
 type vm struct {
 	ID, WorkspaceID, ProviderID, Status, Phase, StopReason, Hostname, IP, Runtime, TerminalPassword string
 
+	URLs       struct{ UI string }
 	Error      *dcm.Problem
 	Generation int64
 	Boot       *dcm.BootTrace

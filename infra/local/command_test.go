@@ -3,11 +3,14 @@ package main_test
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,6 +49,7 @@ var programs = sync.OnceValues(func() (string, error) {
 	programDirectory.Store(&dir)
 	for name, source := range map[string]string{"local": ".", "agent": "../../cloudinit/agent"} {
 		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), source)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as for a VM
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return dir, fmt.Errorf("build %s: %w: %s", source, err, out)
 		}
@@ -61,9 +65,10 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-var banner = regexp.MustCompile(`(?s)API\s+(http://127\.0\.0\.1:\d+).*Logs\s+(/\S+).*Sample repository\s+(file:///\S+).*export TOKEN=(\S+)`)
+var banner = regexp.MustCompile(`(?s)API\s+(http://127\.0\.0\.1:\d+).*Logs\s+(/\S+).*Sample repository\s+(\S+://\S+).*export TOKEN=(\S+)`)
 
-func mustRun(t *testing.T) *command {
+// mustRun starts the stack, with settings ("NAME=value").
+func mustRun(t *testing.T, settings ...string) *command {
 	t.Helper()
 	dir, err := programs()
 	if err != nil {
@@ -73,6 +78,7 @@ func mustRun(t *testing.T) *command {
 	c.cmd = exec.Command(filepath.Join(dir, "local"))
 	c.cmd.Dir = "../.."
 	c.cmd.Env = append(os.Environ(), "PORT=0", "EDGE_PORT=0", "HEARTBEAT_SECONDS=1", "DCM_AGENT_BINARY="+filepath.Join(dir, "agent"), "TMPDIR="+t.TempDir())
+	c.cmd.Env = append(c.cmd.Env, settings...)
 	c.cmd.Stderr = os.Stderr
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
@@ -154,6 +160,8 @@ func (c *command) mustLaunch() vm {
 func (c *command) processes() []string {
 	var found []string
 	paths, _ := filepath.Glob("/proc/[0-9]*/environ")
+	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	paths = append(paths, commands...)
 	for _, path := range paths {
 		if b, err := os.ReadFile(path); err == nil && bytes.Contains(b, []byte(c.dir)) {
 			found = append(found, path)
@@ -220,6 +228,75 @@ func TestEnding(t *testing.T) {
 				t.Errorf("%s is left", c.dir)
 			}
 		})
+	}
+}
+
+// TestGuests has guests as servers: they are reached from outside of their
+// network, and end with the stack, however that ends.
+func TestGuests(t *testing.T) {
+	if os.Getenv("DCM_GUEST_DISK") == "" {
+		t.Skip("boots real guests, as root: make e2e-guest runs it (DCM_GUEST_DISK is not set)")
+	}
+	for name, signal := range map[string]os.Signal{"Ctrl-C": os.Interrupt, "SIGKILL": os.Kill} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := mustRun(t, "DCM_MACHINE=guest")
+			v := c.mustLaunch()
+			if len(c.processes()) == 0 {
+				t.Fatal("no guest runs")
+			}
+			c.requireTerminal(v)
+			err := c.mustEnd(signal)
+			c.requireNothingLeft()
+			if signal == os.Interrupt && err != nil {
+				t.Errorf("it ended with %v", err)
+			}
+		})
+	}
+}
+
+// requireTerminal asks for a VM's terminal page at its own address, which a
+// browser takes for this machine's.
+func (c *command) requireTerminal(v vm) {
+	c.t.Helper()
+	u, err := url.Parse(v.URLs.UI)
+	if err != nil || u.Scheme != "https" {
+		c.t.Fatalf("its address is %s: %v", v.URLs.UI, err)
+	}
+	client := &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // nobody has issued its certificate
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort("127.0.0.1", u.Port()))
+		},
+	}}
+	r, err := http.NewRequestWithContext(c.t.Context(), "GET", v.URLs.UI+"/api/status", nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	r.SetBasicAuth("user", v.TerminalPassword)
+	answer, err := client.Do(r)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if b, err := io.ReadAll(answer.Body); err != nil || !strings.Contains(string(b), `"phase":"ready"`) {
+		c.t.Errorf("it answers %s %s, %v", answer.Status, b, err)
+	}
+}
+
+// TestWhatAServerIs: a server is one of three things.
+func TestWhatAServerIs(t *testing.T) {
+	t.Parallel()
+	dir, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(dir, "local"))
+	cmd.Dir = "../.."
+	cmd.Env = append(os.Environ(), "DCM_MACHINE=cloud")
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "DCM_MACHINE must be process, guest or vm") {
+		t.Errorf("it says %s, %v", out, err)
 	}
 }
 

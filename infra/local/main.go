@@ -5,11 +5,14 @@
 // or any if that is taken);
 // HEARTBEAT_SECONDS is how often agents call (2); DCM_AGENT_BINARY is an agent
 // that was built already. With TLS set, to anything, the VMs speak TLS, each with
-// a certificate that it signs itself.
+// a certificate that it signs itself. DCM_MACHINE is what a server is: process,
+// guest or vm, of which the last two take root, and a disk that
+// infra/guest/rootfs.sh made, in DCM_GUEST_DISK or DCM_GUEST_IMAGE.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -35,12 +38,10 @@ func main() {
 func run() error {
 	interrupts := make(chan os.Signal, 2)
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	stopped := make(chan struct{})
-	var stack *local.Stack // written before watch may read it
-	go func() { <-interrupts; cancel(); close(stopped) }()
-
+	kind, err := machineKind()
+	if err != nil {
+		return err
+	}
 	o, err := options()
 	if err != nil {
 		return err
@@ -56,18 +57,40 @@ func run() error {
 			return fmt.Errorf("make a directory for the agent: %w", err)
 		}
 		defer os.RemoveAll(dir)
-		if o.AgentBinary, err = buildAgent(ctx, dir, o.Progress); err != nil {
+		if o.AgentBinary, err = buildAgent(interrupts, dir, o.Progress); err != nil {
 			return err
 		}
 	}
-	if stack, err = local.Start(ctx, o); err != nil {
+	where := processes(o)
+	if kind != process {
+		if !isInside() {
+			return runInside(o, interrupts)
+		}
+		if where, err = guests(kind, o); err != nil {
+			return err
+		}
+	}
+	return where.play(interrupts)
+}
+
+// play runs the stack until it is interrupted.
+func (t theatre) play(interrupts <-chan os.Signal) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	stopped := make(chan struct{})
+	go func() { <-interrupts; cancel(); close(stopped) }()
+	stack, err := local.Start(ctx, t.options)
+	if err != nil {
 		return err
+	}
+	if err := t.started(stack); err != nil {
+		return errors.Join(err, stack.Close())
 	}
 	if err := stack.Banner(os.Stdout); err != nil {
 		return fmt.Errorf("print the banner: %w", err)
 	}
 	<-stopped
-	o.Progress("ending every VM (Ctrl-C again to leave at once)")
+	t.options.Progress("ending every VM (Ctrl-C again to leave at once)")
 	closed := make(chan error, 1)
 	go func() { closed <- stack.Close() }()
 	select {
@@ -127,9 +150,18 @@ func number(name string, value, most int) (int, error) {
 }
 
 // buildAgent builds the agent for this machine, as for a VM: static.
-func buildAgent(ctx context.Context, dir string, progress func(string)) (string, error) {
+func buildAgent(interrupts <-chan os.Signal, dir string, progress func(string)) (string, error) {
 	progress("building the agent")
 	path := filepath.Join(dir, "dcm-agent")
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-interrupts:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, "./cloudinit/agent")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	cmd.Stderr = os.Stderr

@@ -195,7 +195,9 @@ func TestDeadlines(t *testing.T) {
 		if got := m.backup(1, []byte("late")); got.Generation != 2 {
 			t.Errorf("generation %d", got.Generation)
 		}
-		w.advance(dcm.SilentGrace + 20*time.Minute)
+		w.advance(dcm.StopGrace)
+		w.sweep() // which was away itself, and looks again
+		w.advance(dcm.HeartbeatLostAfter + time.Minute)
 		w.sweep()
 		if got := user.get(vm.ID); got.Status != dcm.StatusStopped {
 			t.Errorf("still there: %+v", got)

@@ -156,6 +156,18 @@ func TestAVMThatWasCutOff(t *testing.T) {
 // off is worth a boot.
 func TestASwitchedOffServerSavesItsWork(t *testing.T) {
 	t.Parallel()
+	for name, away := range map[string]time.Duration{
+		"at once": dcm.HeartbeatLostAfter + time.Second, "late": 3 * time.Hour, "after an outage of ours": 3 * dcm.StopGrace,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			savesWhatWasOff(t, away)
+		})
+	}
+}
+
+// savesWhatWasOff has the sweeps look for it for the first time after a while.
+func savesWhatWasOff(t *testing.T, away time.Duration) {
 	w := newWorld(t, nil)
 	user := w.user("acme")
 	m, vm := w.running(user)
@@ -165,7 +177,7 @@ func TestASwitchedOffServerSavesItsWork(t *testing.T) {
 	w.eventually("the server is off", off)
 	w.advance(dcm.HeartbeatLostAfter + time.Second)
 	w.sweep() // it is missed
-	w.advance(dcm.HeartbeatLostAfter + time.Second)
+	w.advance(away)
 	w.sweep() // and looked for
 	w.eventually("the server is on", func() bool { return !off() })
 	if a := m.beat(dcm.Heartbeat{State: dcm.AgentRunning}); a.Command != dcm.CommandStop || a.Discard {

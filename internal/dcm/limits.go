@@ -27,9 +27,6 @@ const (
 	// heartbeat pays for a write: about every fourth does.
 	HeartbeatWriteAfter = 4*HeartbeatInterval - HeartbeatInterval/2
 
-	// SilentGrace is how long a stopping VM whose server is off is kept before
-	// it is released unsaved.
-	SilentGrace = 2 * time.Hour
 	// StopGrace is how long a stopping VM that runs, but cannot back up, is
 	// kept past its stop, whether it calls or is silent.
 	StopGrace = 24 * time.Hour

@@ -164,9 +164,18 @@ func (o *Overdue) fate(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccoun
 		return fate{what: endingRelease, why: "it was never ready"}, nil
 	case now.Before(stoppedAt(vm).Add(dcm.StopGrace)):
 		return o.keep(ctx, vm, accounts)
+	case weWereAway(vm, now):
+		// The VM may have been calling all the time, and is heard first.
+		return o.keep(ctx, vm, accounts)
 	default:
 		return fate{what: endingLost, why: "it has had its time to save it"}, nil
 	}
+}
+
+// weWereAway reports whether a VM that has had its time was to be looked at
+// before, and was not. That is so once: the look that finds it sets another.
+func weWereAway(vm dcm.VM, now time.Time) bool {
+	return !vm.DueAt.After(stoppedAt(vm).Add(dcm.StopGrace)) && now.Sub(vm.DueAt) > dcm.HeartbeatLostAfter
 }
 
 // stopping does to a stopping VM what its fate is.
@@ -192,7 +201,11 @@ func (o *Overdue) stopping(ctx context.Context, vm dcm.VM, accounts dcm.TenantAc
 		}
 		fallthrough
 	case endingKeep:
-		return o.putOff(ctx, vm, earliest(o.Clock.Now().Add(dcm.HeartbeatLostAfter), stoppedAt(vm).Add(dcm.StopGrace)))
+		next := o.Clock.Now().Add(dcm.HeartbeatLostAfter)
+		if end := stoppedAt(vm).Add(dcm.StopGrace); end.After(o.Clock.Now()) {
+			next = earliest(next, end)
+		}
+		return o.putOff(ctx, vm, next)
 	case endingLost:
 		detail += "; its last work could not be saved"
 		vm = o.lost(ctx, vm)
@@ -221,7 +234,7 @@ func stoppedAt(vm dcm.VM) time.Time {
 // keep decides the fate of a VM that has not had its time. One that calls may
 // still save its work. So may a silent one whose server runs: it may have lost
 // its network, and will carry on. A server that is off is switched on, with every
-// look, and given a shorter while to call; one that is gone, none.
+// look; one that is gone has nothing left to save.
 func (o *Overdue) keep(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) (fate, error) {
 	silent := silentSince(vm, o.Clock.Now())
 	if silent <= dcm.HeartbeatLostAfter {
@@ -241,8 +254,6 @@ func (o *Overdue) keep(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccoun
 		return fate{}, fmt.Errorf("ask for the server of %s: %w", vm.ID, err)
 	case server == nil:
 		return fate{what: endingRelease, why: "its server is gone"}, nil
-	case server.Off && silent >= dcm.SilentGrace:
-		return fate{what: endingLost, why: "its server stays off"}, nil
 	case server.Off:
 		return fate{what: endingStart, why: "its server is off", start: func(ctx context.Context) error {
 			return provider.StartVM(ctx, credential, server.ID)

@@ -17,15 +17,12 @@ func (s *Stack) Banner(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	scheme, signed := "http", ""
-	if o := s.options.TLS; o != nil {
-		scheme = "https"
-		if len(o.Directories) == 0 {
-			signed = selfSigned
-		}
+	signed := ""
+	if o := s.options.TLS; o != nil && len(o.Directories) == 0 {
+		signed = selfSigned
 	}
-	_, err = fmt.Fprintf(w, banner, s.URL, scheme, s.EdgePort, signed, s.Dir, s.SampleRepository, token.Reveal(),
-		s.URL, s.SampleRepository, s.URL, s.URL)
+	_, err = fmt.Fprintf(w, banner, s.UserURL, s.scheme(), s.options.BaseDomain, s.EdgePort, signed, s.Dir, s.SampleRepository, token.Reveal(),
+		s.UserURL, s.SampleRepository, s.UserURL, s.UserURL)
 	return err
 }
 
@@ -36,7 +33,7 @@ const banner = `
 devcontainer-manager is running. Everything is local, and gone when it ends (Ctrl-C).
 
   API                %s
-  VMs                %s://ui.<vm>.default.vm.localhost:%d%s
+  VMs                %s://ui.<vm>.default.vm.%s:%d%s
   Logs               %s
   Sample repository  %s
 

@@ -12,12 +12,12 @@ import (
 
 // loadTemplate reads the template as it would be deployed here: with this
 // stack's names for what CloudFormation names.
-func loadTemplate(path string, s *services) (*sam.Template, error) {
+func loadTemplate(path, domain string, s *services) (*sam.Template, error) {
 	t, err := sam.Load(path, sam.Options{
 		Parameters: map[string]string{
 			"Installation": "local", "JwtIssuer": s.issuer.URL(), "JwtAudience": audience, "TenantClaim": tenantClaim,
 			"HcloudTokenParameter": hetznerTokenParameter, "CloudflareTokenParameter": cloudflareTokenParameter,
-			"CloudflareZoneId": zoneID, "BaseDomain": baseDomain, "VmRuntime": "host",
+			"CloudflareZoneId": zoneID, "BaseDomain": domain, "VmRuntime": "host",
 		},
 		Resources: map[string]string{
 			"Table": s.table, "Bucket": bucketName, "DataKey": dataKeyID, "TokenKey": tokenKeyID,
@@ -42,7 +42,7 @@ func (s *Stack) overrides(agentDigest string) map[string]string {
 		"HCLOUD_ENDPOINT":           s.services.urls["hetzner"] + "/v1",
 		"CLOUDFLARE_ENDPOINT":       s.services.urls["cloudflare"] + "/client/v4",
 		"API_URL":                   s.URL,
-		"URL_SCHEME":                "http",
+		"URL_SCHEME":                s.scheme(),
 		"URL_PORT":                  strconv.Itoa(s.EdgePort),
 		"HEARTBEAT_SECONDS":         strconv.Itoa(max(1, int(o.HeartbeatInterval.Seconds()))),
 		"ACME_DIRECTORIES":          "",
@@ -53,7 +53,7 @@ func (s *Stack) overrides(agentDigest string) map[string]string {
 	}
 	e[map[string]string{"amd64": "AGENT_SHA256_AMD64", "arm64": "AGENT_SHA256_ARM64"}[runtime.GOARCH]] = agentDigest
 	if o.TLS != nil {
-		e["URL_SCHEME"], e["ACME_DIRECTORIES"] = "https", strings.Join(o.TLS.Directories, ",")
+		e["ACME_DIRECTORIES"] = strings.Join(o.TLS.Directories, ",")
 	}
 	maps.Copy(e, o.Environment)
 	return e

@@ -12,7 +12,7 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/apigateway"
 )
 
-// listeners are the stack's HTTP servers, all on one address.
+// listeners are the stack's servers, all on one address.
 type listeners struct {
 	address string
 	logger  *slog.Logger
@@ -21,18 +21,23 @@ type listeners struct {
 
 // serve starts a server on a port, 0 for any, and returns its port.
 func (l *listeners) serve(name string, port int, h http.Handler) (int, error) {
-	return l.serveBehind(nil, name, port, h)
+	listener, err := l.listen(name, port)
+	if err != nil {
+		return 0, err
+	}
+	l.serveOn(name, listener, h)
+	return portOf(listener), nil
 }
 
-// serveBehind serves what a listener of wrap's accepts; nil for everything.
-func (l *listeners) serveBehind(wrap func(net.Listener) net.Listener, name string, port int, h http.Handler) (int, error) {
+func (l *listeners) listen(name string, port int) (net.Listener, error) {
 	listener, err := net.Listen("tcp", net.JoinHostPort(l.address, strconv.Itoa(port)))
 	if err != nil {
-		return 0, fmt.Errorf("listen for %s: %w", name, err)
+		return nil, fmt.Errorf("listen for %s: %w", name, err)
 	}
-	if wrap != nil {
-		listener = wrap(listener)
-	}
+	return listener, nil
+}
+
+func (l *listeners) serveOn(name string, listener net.Listener, h http.Handler) {
 	s := &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: apigateway.MaxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(l.logger.With("server", name).Handler(), slog.LevelWarn),
@@ -43,7 +48,6 @@ func (l *listeners) serveBehind(wrap func(net.Listener) net.Listener, name strin
 			l.logger.Error("a server ended", "server", name, "error", err)
 		}
 	}()
-	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
 // close drops every connection.
@@ -52,6 +56,8 @@ func (l *listeners) close() {
 		_ = s.Close() // what cannot be closed is closed
 	}
 }
+
+func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
 
 func baseURL(address string, port int) string {
 	return "http://" + net.JoinHostPort(address, strconv.Itoa(port))

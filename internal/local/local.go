@@ -21,8 +21,10 @@ import (
 
 // Stack is a running system.
 type Stack struct {
-	// URL is the API's address, EdgePort the port of the VMs' addresses.
+	// URL is the API's address for VMs and everybody else, UserURL the stack's
+	// user's; EdgePort is the port of the VMs' addresses.
 	URL      string
+	UserURL  string
 	EdgePort int
 	// SampleRepository is the URL of a git repository to make VMs for.
 	SampleRepository string
@@ -98,10 +100,10 @@ func (s *Stack) startAPI(context.Context) error {
 		return err
 	}
 	s.URL = baseURL(s.options.Address, port)
-	if err := s.openEdge(); err != nil {
+	if err := s.openDoors(); err != nil {
 		return err
 	}
-	if s.template, err = loadTemplate(s.options.Template, s.services); err != nil {
+	if s.template, err = loadTemplate(s.options.Template, s.options.BaseDomain, s.services); err != nil {
 		return err
 	}
 	functions, err := s.buildFunctions()
@@ -124,16 +126,38 @@ func (s *Stack) startAPI(context.Context) error {
 	return nil
 }
 
-func (s *Stack) openEdge() (err error) {
+// openDoors serves the VMs' addresses, and, if the stack's user comes in
+// elsewhere, the API there as well.
+func (s *Stack) openDoors() (err error) {
+	const name = "the VMs' addresses"
+	doors := s.options.Doors
+	if doors == nil {
+		doors = &Doors{}
+		if doors.VMs, err = s.listeners.listen(name, s.options.EdgePort); err != nil {
+			return err
+		}
+	}
+	s.UserURL, s.EdgePort = s.URL, portOf(doors.VMs)
+	if doors.API != nil {
+		s.listeners.serveOn("the API's door", doors.API, s.front)
+		s.UserURL = "http://" + doors.API.Addr().String()
+	}
 	e := edge.New(edge.Options{
 		Resolve: s.resolve, Locate: s.services.machines.Locate, TLS: s.options.TLS != nil, Names: s.names, Logger: s.options.Logger,
 	})
-	passage := e.Passage
-	if s.options.TLS == nil {
-		passage = nil
+	front := doors.VMs
+	if s.options.TLS != nil {
+		front = e.Passage(front)
 	}
-	s.EdgePort, err = s.listeners.serveBehind(passage, "the VMs' addresses", s.options.EdgePort, e)
-	return err
+	s.listeners.serveOn(name, front, e)
+	return nil
+}
+
+func (s *Stack) scheme() string {
+	if s.options.TLS != nil {
+		return "https"
+	}
+	return "http"
 }
 
 // buildFunctions makes every function of the template, and puts the agent

@@ -3,6 +3,7 @@ package local
 import (
 	"io"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -32,10 +33,16 @@ type Options struct {
 	EdgePort int
 	// TLS makes the VMs speak TLS, as on a cloud; nil for plain HTTP.
 	TLS *TLS
+	// BaseDomain is the domain that the VMs' names end in; "" for localhost, whose
+	// names a browser finds by itself.
+	BaseDomain string
 	// Address is where everything listens, and how it is known; "" for
 	// loopback. Another one must be reachable by nobody but the servers: the
 	// stand-ins know no secrets.
 	Address string
+	// Doors are where the stack's user comes in, if Address is out of reach; nil
+	// for Address itself.
+	Doors *Doors
 	// Hardware makes what servers are; nil for processes.
 	Hardware func(machine.Options) (machine.Hardware, error)
 	// Dir is where everything is kept while the stack runs; "" for a new
@@ -59,6 +66,10 @@ type Options struct {
 	Logger   *slog.Logger
 }
 
+// Doors are listeners for the API, beside its own, and for the VMs' addresses.
+// The stack closes them.
+type Doors struct{ API, VMs net.Listener }
+
 // TLS says where the VMs get their certificates. Stack.Texts is what an authority
 // may look their answers up in.
 type TLS struct {
@@ -76,6 +87,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Address == "" {
 		o.Address = "127.0.0.1"
+	}
+	if o.BaseDomain == "" {
+		o.BaseDomain = "localhost"
 	}
 	if o.Hardware == nil {
 		o.Hardware = func(o machine.Options) (machine.Hardware, error) { return machine.New(o), nil }

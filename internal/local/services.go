@@ -44,7 +44,6 @@ const (
 	hetznerTokenParameter    = "/local/hetzner-token"
 	cloudflareTokenParameter = "/local/cloudflare-token"
 	zoneID                   = "00000000000000000000000000000001"
-	baseDomain               = "localhost"
 	audience                 = "devcontainer-manager"
 	tenantClaim              = "tenant_id"
 )
@@ -111,7 +110,7 @@ func newServices(o Options, dir string, clock *Clock) (*services, error) {
 			Clock: clock, Tokens: map[string]hetzner.Token{hetznerToken: {}}, Machine: hardware, Logger: o.Logger,
 		}),
 		cloudflare: cloudflare.New(cloudflare.Options{
-			Clock: clock, Zones: map[string]string{zoneID: baseDomain}, Tokens: map[string]cloudflare.Token{cloudflareToken: {}},
+			Clock: clock, Zones: map[string]string{zoneID: o.BaseDomain}, Tokens: map[string]cloudflare.Token{cloudflareToken: {}},
 		}),
 		machines: machines, address: o.Address, issuer: i, urls: map[string]string{}, table: table, otherDynamoDB: other,
 	}, nil

@@ -90,7 +90,9 @@ func listParts(ctx context.Context, client *s3.Client, op string, b dcm.Bucket, 
 		if err != nil {
 			return nil, failure(op, err)
 		}
-		parts = append(parts, page.Parts...)
+		if parts = append(parts, page.Parts...); len(parts) > dcm.MaxBackupParts {
+			return nil, refuse(op, dcm.KindInvalid, "the storage lists more parts than an upload can have")
+		}
 	}
 	return parts, nil
 }

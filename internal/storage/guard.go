@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -16,9 +17,12 @@ import (
 // What a tenant's own storage may take of our time and memory. A transfer as
 // a whole is bounded by its context only.
 const (
-	dialTimeout        = 10 * time.Second
-	answerTimeout      = 30 * time.Second
-	maxAnswerBytes     = 8 << 20
+	dialTimeout    = 10 * time.Second
+	answerTimeout  = 30 * time.Second
+	maxAnswerBytes = 8 << 20
+	// maxAnswerTags is for lists of 1000 entries, with a dozen elements each. An
+	// empty element takes 10 bytes of an answer, and hundreds of memory.
+	maxAnswerTags      = 40_000
 	maxHeaderBytes     = 64 << 10
 	maxIdlePerEndpoint = 4
 )
@@ -94,22 +98,25 @@ func (t bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	content := r.Method == http.MethodGet && r.URL.Query().Get("x-id") == "GetObject" && answer.StatusCode < 300
 	if !content {
-		answer.Body = &boundedBody{ReadCloser: answer.Body, left: maxAnswerBytes}
+		answer.Body = &boundedBody{ReadCloser: answer.Body, left: maxAnswerBytes, tags: maxAnswerTags}
 	}
 	return answer, nil
 }
 
 type boundedBody struct {
 	io.ReadCloser
-	left int
+	left, tags int
 }
 
-// Read fails once more than the bound has come.
+// Read fails once more than the bound has come, in bytes or in XML's tags.
 func (b *boundedBody) Read(p []byte) (int, error) {
 	if b.left <= 0 {
 		return 0, fmt.Errorf("the answer is longer than %d bytes", maxAnswerBytes)
 	}
 	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
 	b.left -= n
+	if b.tags -= bytes.Count(p[:n], []byte{'<'}); b.tags < 0 {
+		return 0, fmt.Errorf("the answer has more than %d tags", maxAnswerTags)
+	}
 	return n, err
 }

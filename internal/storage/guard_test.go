@@ -284,6 +284,48 @@ func TestEndlessAnswer(t *testing.T) {
 	}
 }
 
+// TestAnswersOfTags: an element takes ten bytes of an answer, and hundreds of
+// memory. A list has no more of them than its thousand entries need.
+func TestAnswersOfTags(t *testing.T) {
+	t.Parallel()
+	var entries atomic.Int64
+	v := newVictim(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "<ListVersionsResult>"+strings.Repeat("<Version/>", int(entries.Load()))+"</ListVersionsResult>")
+	}))
+	s := platform(storage.Options{AllowPrivateEndpoints: true})
+	b := tenants(fmt.Sprintf("http://127.0.0.1:%d", v.port))
+	for n, fits := range map[int64]bool{30_000: true, 50_000: false} {
+		entries.Store(n)
+		if _, err := s.FindUploaded(t.Context(), b, dcm.UploadRef{Key: "k"}); (err == nil) != fits {
+			t.Errorf("of %d entries: %v", n, err)
+		}
+	}
+}
+
+// TestEndlessPages: a storage whose lists have always another page.
+func TestEndlessPages(t *testing.T) {
+	t.Parallel()
+	var pages atomic.Int64
+	v := newVictim(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := pages.Add(1)
+		name, entry := "ListMultipartUploadsResult", "<Upload><Key>acme/k</Key><UploadId>u</UploadId></Upload>"
+		if r.URL.Query().Has("uploadId") {
+			name, entry = "ListPartsResult", "<Part><PartNumber>1</PartNumber></Part>"
+		}
+		fmt.Fprintf(w, "<%s><IsTruncated>true</IsTruncated><NextKeyMarker>k%d</NextKeyMarker><NextUploadIdMarker>u</NextUploadIdMarker>"+
+			"<NextPartNumberMarker>%d</NextPartNumberMarker>%s</%s>", name, n, n, strings.Repeat(entry, 1000), name)
+	}))
+	s := platform(storage.Options{AllowPrivateEndpoints: true})
+	b := tenants(fmt.Sprintf("http://127.0.0.1:%d", v.port))
+	if _, err := s.ListUploads(t.Context(), b, "acme/"); err == nil || pages.Load() > 12 {
+		t.Errorf("uploads: %v, after %d pages", err, pages.Load())
+	}
+	pages.Store(0)
+	if _, err := s.CompleteUpload(t.Context(), b, dcm.UploadRef{Key: "k", UploadID: "u"}, dcm.UploadTotals{Parts: 1}); err == nil || pages.Load() > 12 {
+		t.Errorf("parts: %v, after %d pages", err, pages.Load())
+	}
+}
+
 // TestContentThatEndsEarly: half an object is an error of ours.
 func TestContentThatEndsEarly(t *testing.T) {
 	t.Parallel()

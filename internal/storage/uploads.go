@@ -10,6 +10,10 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
+// maxListed is how many unfinished uploads of a tenant's own bucket are looked
+// through: one that lists without end takes no more memory than that.
+const maxListed = 10_000
+
 // ListUploads lists unfinished uploads: one call per 1000. What a service lists
 // against the question is left out: whatever is returned may be aborted.
 func (s *Storage) ListUploads(ctx context.Context, b dcm.Bucket, prefix string) ([]dcm.StoredUpload, error) {
@@ -31,6 +35,9 @@ func (s *Storage) ListUploads(ctx context.Context, b dcm.Bucket, prefix string) 
 		}
 		if aws.ToBool(page.IsTruncated) && aws.ToString(page.NextKeyMarker) == "" {
 			return nil, refuse(op, dcm.KindUnavailable, "the storage's list of uploads is not whole")
+		}
+		if len(found) > maxListed && s.foreign(b) {
+			return nil, refuse(op, dcm.KindUnavailable, "the storage's list of uploads is too long to be looked through")
 		}
 		for _, u := range page.Uploads {
 			if strings.HasPrefix(aws.ToString(u.Key), prefix) {

@@ -163,7 +163,7 @@ func (w *Workshop) snapshot(ctx context.Context, j job, server *hcloud.Server) (
 }
 
 // errGone says that an image that was to come, or there, is not.
-var errGone = errors.New("Hetzner does not know the image any more")
+var errGone = errors.New("the image is gone from Hetzner")
 
 // await waits until an image can be booted, and looks whether it is what it says.
 func (w *Workshop) await(ctx context.Context, j job, id int64) (image *hcloud.Image, err error) {

@@ -47,7 +47,7 @@ func (r Recipe) architecture() (hcloud.Architecture, error) {
 	case "arm64":
 		return hcloud.ArchitectureARM, nil
 	default:
-		return "", fmt.Errorf("Hetzner has no servers for %q", r.Agent.Architecture)
+		return "", fmt.Errorf("no servers for %q are sold at Hetzner", r.Agent.Architecture)
 	}
 }
 

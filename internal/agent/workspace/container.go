@@ -88,12 +88,21 @@ var errNoAddress = errors.New("it has no address")
 // Process is the container's first process.
 func (d *Devcontainer) Process() int { return d.up.pid }
 
-// Stop stops the container.
+// Stop stops the container, and every other: a database beside it, or what its
+// user has started by the engine's socket, may write to the workspace too.
 func (d *Devcontainer) Stop(ctx context.Context) error {
 	if d.up.ContainerID == "" {
 		return nil
 	}
-	if _, words, err := d.run(ctx, "docker", "stop", "--time", "10", d.up.ContainerID); err != nil {
+	out, words, err := d.run(ctx, "docker", "ps", "--quiet")
+	if err != nil {
+		return fmt.Errorf("docker ps: %s", explain(containerUp{}, words, err))
+	}
+	running := strings.Fields(string(out))
+	if len(running) == 0 {
+		return nil
+	}
+	if _, words, err := d.run(ctx, "docker", append([]string{"stop", "--time", "10"}, running...)...); err != nil {
 		return fmt.Errorf("docker stop: %s", explain(containerUp{}, words, err))
 	}
 	return nil

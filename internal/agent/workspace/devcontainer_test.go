@@ -53,6 +53,7 @@ echo '{"outcome":"success","containerId":"c0ffee","remoteUser":"vscode","remoteW
 echo "docker $*" >> "$CALLS"
 case "$1" in
   inspect) echo "$PID_AND_IP";;
+  ps) echo c0ffee; echo da7aba5e;;
   exec) case "$*" in *"id -u"*) echo 1000;; esac;;
 esac
 `
@@ -196,7 +197,7 @@ func TestDevcontainer(t *testing.T) {
 			t.Errorf("the marks are %s and %s", mark(one), mark(other))
 		}
 		must(t, c.Stop(context.Background()))
-		if got := c.called(t); !strings.HasSuffix(got, "docker stop --time 10 c0ffee\n") {
+		if got := c.called(t); !strings.HasSuffix(got, "docker stop --time 10 c0ffee da7aba5e\n") {
 			t.Errorf("the calls are %s", got)
 		}
 	})

@@ -163,17 +163,29 @@ func (s *Server) Customers() dcm.Secret {
 // Client trusts the certificate that the directories show.
 func (s *Server) Client() *http.Client { return s.client }
 
-// Roots are what the certificates that it signs chain up to.
-func (s *Server) Roots(ctx context.Context) (*x509.CertPool, error) {
+// Root is the certificate, in PEM, that those which it signs chain up to.
+func (s *Server) Root(ctx context.Context) ([]byte, error) {
 	body, err := s.get(ctx, "https://"+s.management+"/roots/0")
 	if err != nil {
 		return nil, fmt.Errorf("ask Pebble for its root: %w", err)
 	}
 	defer body.Close()
 	text, err := io.ReadAll(body)
+	if err != nil {
+		return nil, fmt.Errorf("read Pebble's root: %w", err)
+	}
+	return text, nil
+}
+
+// Roots holds Root alone.
+func (s *Server) Roots(ctx context.Context) (*x509.CertPool, error) {
+	text, err := s.Root(ctx)
+	if err != nil {
+		return nil, err
+	}
 	pool := x509.NewCertPool()
-	if err != nil || !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("read Pebble's root: %v %s", err, text)
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("read Pebble's root: it is %s", text)
 	}
 	return pool, nil
 }

@@ -44,6 +44,15 @@ func checkNamespace() error {
 	return nil
 }
 
+// OpenNetwork makes Address this namespace's, as New does, for what has to
+// listen there before there is hardware.
+func OpenNetwork() error {
+	if err := checkNamespace(); err != nil {
+		return fmt.Errorf("open the guests' network: %w", err)
+	}
+	return setUpNetwork()
+}
+
 // setUpNetwork gives the namespace the addresses that all guests reach.
 func setUpNetwork() error {
 	if err := syscall.Mount("", "/", "", syscall.MS_PRIVATE|syscall.MS_REC, ""); err != nil {

@@ -165,6 +165,10 @@ func (v *server) launch() (*exec.Cmd, error) {
 	c := v.command()
 	c.Stdout, c.Stderr = console, console
 	c.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(group.Fd()), Setpgid: true}
+	if v.options.Kernel == "" {
+		// From its beginning: the other end of the cable is laid to where it is.
+		c.SysProcAttr.Cloneflags = syscall.CLONE_NEWNET
+	}
 	if err := c.Start(); err != nil {
 		return nil, fmt.Errorf("start the guest: %w", err)
 	}
@@ -184,7 +188,7 @@ func (v *server) command() *exec.Cmd {
 	if v.options.Kernel != "" {
 		return v.machine()
 	}
-	words := []string{"--net", "--mount", "--propagation", "private", "sh", "-c", launcher, "launch", v.root(), "dcm-" + v.info.ID, v.seed()}
+	words := []string{"--mount", "--propagation", "private", "sh", "-c", launcher, "launch", v.root(), "dcm-" + v.info.ID, v.seed()}
 	if v.options.Engine {
 		words = append(words, "--capability=all", "--system-call-filter=bpf keyctl add_key", "--bind="+v.images()+":/var/lib/docker")
 	}

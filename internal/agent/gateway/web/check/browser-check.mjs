@@ -4,7 +4,12 @@
 //   npm ci && node browser-check.mjs <ui URL> <password> <screenshot.png>
 //
 // CHROMIUM names the browser, /usr/bin/chromium by default; PORT_COMMAND the
-// command that starts a web server on port 3000 of the workspace.
+// command that starts a web server on port 3000 of the workspace; COMMAND another
+// to type, whose output matches the expression WANTED. NAMES says where names
+// are, in place of DNS: "*.example.com 192.0.2.1:443" sends every connection there.
+//
+// Over HTTPS the certificate must be good: of an authority that Chromium knows,
+// or that the NSS database below $HOME/.pki trusts.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -22,10 +27,10 @@ const profile = await mkdtemp(join(tmpdir(), "dcm-browser-"));
 const browser = await chromium.launchPersistentContext(profile, {
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   viewport: { width: 1200, height: 720 },
-  ignoreHTTPSErrors: true,
   args: [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-proxy-server",
+    ...(process.env.NAMES ? [`--host-resolver-rules=MAP ${process.env.NAMES}`] : []),
   ],
 });
 const complaints = [];
@@ -39,6 +44,7 @@ try {
   await openTerminal(page);
   const mark = `typed-${Date.now()}`;
   await run(page, `echo ${mark.slice(0, 6)}''${mark.slice(6)}; pwd; ls`, mark);
+  if (process.env.COMMAND) await run(page, process.env.COMMAND, new RegExp(process.env.WANTED));
   await page.screenshot({ path: screenshot });
   await reload(page, mark);
   await openPort(page);
@@ -50,13 +56,24 @@ try {
 }
 
 async function logIn(page) {
-  await page.goto(uiURL);
+  await requireSecure(page, await page.goto(uiURL));
   await page.fill("#password", "certainly-wrong");
   await Promise.all([page.waitForURL(/\/login/), page.click("form button")]);
   await page.waitForSelector("#problem:not([hidden])");
   complaints.length = 0; // the 401 just asked for
   await page.fill("#password", password);
   await page.click("form button");
+}
+
+// requireSecure wants HTTP/2 and a secure context, where the URL promises HTTPS.
+async function requireSecure(page, answer) {
+  if (new URL(uiURL).protocol !== "https:") return;
+  const seen = await page.evaluate(() => ({
+    secure: window.isSecureContext, protocol: performance.getEntriesByType("navigation")[0].nextHopProtocol,
+  }));
+  const shown = await answer.securityDetails();
+  if (!seen.secure || seen.protocol !== "h2") throw new Error(`over HTTPS the page is ${JSON.stringify(seen)}`);
+  console.log(`browser check: HTTP/2 and ${shown.protocol} in a secure context, the certificate is signed by ${shown.issuer}`);
 }
 
 async function openTerminal(page) {
