@@ -15,6 +15,7 @@ const (
 	metadata      = "/usr/local/lib/dcm/metadata"
 	packages      = "/usr/local/lib/dcm/packages"
 	devcontainer  = "/usr/local/lib/dcm/devcontainer"
+	lock          = "/usr/bin/flock"
 	installer     = "/usr/local/lib/dcm/install"
 )
 
@@ -99,6 +100,10 @@ func (m *Machines) startUnit(ctx context.Context, v *server, name string) (agent
 // network of their own and curl.
 func (m *Machines) oneShot(ctx context.Context, v *server, line string) error {
 	words := strings.Fields(line)
+	if len(words) > 2 && words[0] == lock {
+		words = words[2:] // nobody else is at it here
+		line = strings.Join(words, " ")
+	}
 	if len(words) == 0 {
 		return fmt.Errorf("the unit starts nothing")
 	}
