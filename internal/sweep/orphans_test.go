@@ -28,7 +28,9 @@ type estate struct {
 	fails map[dcm.TenantID]func() error
 	// strays is how many stray servers each account has.
 	strays int
-	live   []dcm.DueVM
+	// many is how many more than that some have.
+	many map[dcm.TenantID]int
+	live []dcm.DueVM
 }
 
 func (e *estate) did(what string) {
@@ -128,7 +130,7 @@ func (p estateProvider) ListVMs(_ context.Context, c dcm.Credential, _ map[strin
 		return nil, nil
 	}
 	var all []dcm.Server
-	for i := range p.strays {
+	for i := range p.strays + p.many[tenant] {
 		vm := dcm.VMID("vm-aaaaaaaaa" + "abcdefghijkmnpqrstuvwxyz"[i:i+1])
 		all = append(all, dcm.Server{
 			ID: fmt.Sprintf("%s-%d", tenant, i), Name: vm.ServerName(), CreatedAt: time.Now().Add(-time.Hour),
@@ -244,8 +246,13 @@ func TestOneWithManyLeavesRoomForTheOthers(t *testing.T) {
 	t.Parallel()
 	e := estateOf(10, 20)
 	report, err := e.sweep(25).Run(t.Context(), sweep.Order{})
-	if err != nil || report.Removed != 25 || report.Left != 175 || len(e.settled) != 0 {
-		t.Errorf("%+v, %v, settled %v", report, err, e.settled)
+	if err != nil || report.Removed != 25 || report.Left != 175 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	for tenant, next := range e.settled {
+		if time.Until(next) > 0 {
+			t.Errorf("%s, which has some left, is due at %v", tenant, next)
+		}
 	}
 	byTenant := map[string]int{}
 	for _, id := range e.removed {
@@ -258,6 +265,52 @@ func TestOneWithManyLeavesRoomForTheOthers(t *testing.T) {
 	}
 	if len(byTenant) != 10 {
 		t.Errorf("only %v", byTenant)
+	}
+}
+
+// TestOneWithManyCallsNobody: a tenant can fill its accounts as it likes. It uses
+// up what the others leave of a run, is not late for it, and raises no alarm.
+func TestOneWithManyCallsNobody(t *testing.T) {
+	t.Parallel()
+	e := estateOf(10, 1)
+	e.many = map[dcm.TenantID]int{"t000000": 20}
+	s, meter := e.sweep(25), &gauges{}
+	s.Meter = meter
+	report, err := s.Run(t.Context(), sweep.Order{})
+	if err != nil || report.Removed != 25 || report.Left != 5 || len(e.settled) != 10 {
+		t.Errorf("%+v, %v, settled %v", report, err, e.settled)
+	}
+	if n, counted := meter.values[dcm.MetricOrphanCap]; counted {
+		t.Errorf("the cap was counted: %v", n)
+	}
+	// Two of them may be a mistake of ours.
+	e = estateOf(10, 1)
+	e.many = map[dcm.TenantID]int{"t000000": 20, "t000001": 20}
+	s = e.sweep(25)
+	s.Meter = meter
+	if _, err := s.Run(t.Context(), sweep.Order{}); err != nil || meter.values[dcm.MetricOrphanCap] != 1 {
+		t.Errorf("%v, %v", err, meter.values)
+	}
+}
+
+// TestAllHaveTheirTurn: with more holders than a run may delete for, the ones
+// that waited are not behind the others in the next run as well.
+func TestAllHaveTheirTurn(t *testing.T) {
+	t.Parallel()
+	served := map[string]bool{}
+	for run := range 4 {
+		e := estateOf(80, 1)
+		s := e.sweep(25)
+		s.Clock = fixed(time.Now().Add(time.Duration(run) * 15 * time.Minute))
+		if report, err := s.Run(t.Context(), sweep.Order{}); err != nil || report.Removed != 25 {
+			t.Errorf("%+v, %v", report, err)
+		}
+		for _, id := range e.removed {
+			served[id[:7]] = true
+		}
+	}
+	if len(served) != 80 {
+		t.Errorf("%d of 80 had their turn", len(served))
 	}
 }
 
