@@ -31,6 +31,11 @@ type estate struct {
 	// many is how many more than that some have.
 	many map[dcm.TenantID]int
 	live []dcm.DueVM
+	// noted is what earlier runs have left, by shard; shards, what was asked for.
+	noted   map[int][]dcm.DueOrphan
+	shards  []int
+	resumed map[dcm.TenantID]int
+	putOff  map[dcm.OrphanRef]time.Time
 }
 
 func (e *estate) did(what string) {
@@ -59,8 +64,9 @@ func (e *estate) DueReconciles(_ context.Context, shard int, _ time.Time, limit 
 	return left, nil
 }
 
-func (e *estate) DueOrphans(context.Context, int, time.Time, int) ([]dcm.DueOrphan, error) {
-	return nil, nil
+func (e *estate) DueOrphans(_ context.Context, shard int, _ time.Time, _ int) ([]dcm.DueOrphan, error) {
+	e.shards = append(e.shards, shard)
+	return e.noted[shard], nil
 }
 
 func (e *estate) LiveVMs(_ context.Context, shard int) ([]dcm.DueVM, error) {
@@ -90,6 +96,15 @@ func (t *estateTenant) SettleReconcile(_ context.Context, _, to time.Time) error
 	t.estate.mu.Lock()
 	defer t.estate.mu.Unlock()
 	t.estate.settled[t.id] = to
+	return nil
+}
+
+func (t *estateTenant) Orphan(context.Context, dcm.OrphanRef) (dcm.Orphan, error) {
+	return dcm.Orphan{Tenant: t.id, AccountID: "ac-own", FoundAt: time.Now()}, nil
+}
+
+func (t *estateTenant) PutOffOrphan(_ context.Context, ref dcm.OrphanRef, to time.Time) error {
+	t.estate.putOff[ref] = to
 	return nil
 }
 
@@ -176,7 +191,13 @@ func (h estateHandler) Remove(_ context.Context, o dcm.Orphan) (bool, error) {
 	return true, nil
 }
 
-func (h estateHandler) Resume(context.Context, dcm.Orphan) (bool, error) { return true, nil }
+func (h estateHandler) Resume(_ context.Context, o dcm.Orphan) (bool, error) {
+	h.resumed[o.Tenant]++
+	if fail := h.fails[o.Tenant]; fail != nil {
+		return false, fail()
+	}
+	return true, nil
+}
 
 func (h estateHandler) Vanished(context.Context, dcm.Vanished) (bool, error)    { return false, nil }
 func (h estateHandler) EndVanished(context.Context, dcm.Vanished) (bool, error) { return false, nil }
@@ -186,7 +207,10 @@ func (h estateHandler) NoteAccount(context.Context, dcm.TenantID, dcm.ProviderAc
 }
 
 func estateOf(tenants, strays int) *estate {
-	e := &estate{settled: map[dcm.TenantID]time.Time{}, fails: map[dcm.TenantID]func() error{}, strays: strays}
+	e := &estate{
+		noted: map[int][]dcm.DueOrphan{}, resumed: map[dcm.TenantID]int{}, putOff: map[dcm.OrphanRef]time.Time{},
+		settled: map[dcm.TenantID]time.Time{}, fails: map[dcm.TenantID]func() error{}, strays: strays,
+	}
 	for i := range tenants {
 		e.due = append(e.due, dcm.DueTenant{Tenant: dcm.TenantID(fmt.Sprintf("t%06d", i)), DueAt: time.Now().Add(-time.Minute)})
 	}
@@ -346,5 +370,34 @@ func TestRecordsReadAreBounded(t *testing.T) {
 	}
 	if _, err := e.sweep(25).Run(t.Context(), sweep.Order{}); err != nil || e.count("peek") != 1000 {
 		t.Errorf("%v, %d records read", err, e.count("peek"))
+	}
+}
+
+// TestWhatWasNotedTakesTurns: shards with each run, and one tenant whose account
+// fails keeps nobody. Those of its that were not tried come first another time.
+func TestWhatWasNotedTakesTurns(t *testing.T) {
+	t.Parallel()
+	first := map[int]bool{}
+	for run := range dcm.DueShards {
+		e := estateOf(0, 0)
+		e.fails["slow"] = func() error { return &dcm.ProviderError{Kind: dcm.KindUnavailable, Op: "abort", Message: "no"} }
+		for n := range 20 {
+			e.noted[1] = append(e.noted[1], dcm.DueOrphan{Tenant: "slow", Ref: dcm.OrphanRef(fmt.Sprintf("slow-%d", n))})
+		}
+		e.noted[1] = append(e.noted[1], dcm.DueOrphan{Tenant: "acme", Ref: "acme-0"})
+		s := e.sweep(25)
+		now := time.Now().Add(time.Duration(run) * 15 * time.Minute)
+		s.Clock = fixed(now)
+		report, err := s.Run(t.Context(), sweep.Order{})
+		if err != nil || report.Removed != 1 || e.resumed["slow"] != 3 || e.resumed["acme"] != 1 {
+			t.Errorf("%+v, %v, tried %v", report, err, e.resumed)
+		}
+		if len(e.putOff) != 20 || !e.putOff["slow-19"].After(now) || !e.putOff["slow-19"].Before(e.putOff["slow-0"]) {
+			t.Errorf("put off: %v", e.putOff)
+		}
+		first[e.shards[0]] = true
+	}
+	if len(first) != dcm.DueShards {
+		t.Errorf("runs begin with shards %v", first)
 	}
 }
