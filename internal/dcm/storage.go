@@ -77,10 +77,10 @@ type Storage interface {
 	// announced; nothing was completed then.
 	CompleteUpload(ctx context.Context, b Bucket, u UploadRef, totals UploadTotals) (StoredObject, error)
 	// FindUploaded returns the object that the upload became, or nil if it
-	// was never completed.
+	// was never completed. Nor is there one in a tenant's own bucket that is gone.
 	FindUploaded(ctx context.Context, b Bucket, u UploadRef) (*StoredObject, error)
 	// AbortUpload ends an upload and frees its parts. One that no longer
-	// exists is success.
+	// exists is success, and so is one in a tenant's own bucket that is gone.
 	AbortUpload(ctx context.Context, b Bucket, u UploadRef) error
 	// AbortUploads ends every unfinished upload of exactly this key, known or
 	// not: the answer that named one may have been lost.

@@ -183,7 +183,10 @@ func (o *Orphans) settle(ctx context.Context, noted dcm.Orphan) error {
 		return fmt.Errorf("settle the orphan %s %s: %w", noted.Kind, noted.ExternalID, err)
 	}
 	o.Meter.Count(dcm.MetricOrphansRemoved, 1)
-	o.Meter.Count(dcm.MetricOrphanMinutes, noted.Minutes)
+	if noted.AccountID == dcm.PlatformAccount {
+		// In its own account a tenant can make up what outlived what, and when.
+		o.Meter.Count(dcm.MetricOrphanMinutes, noted.Minutes)
+	}
 	o.Log.WarnContext(ctx, "removed an orphan", "kind", noted.Kind, "id", noted.ExternalID, "name", noted.Name,
 		"tenant", noted.Tenant, "vm", noted.VM, "why", noted.Why, "minutes", noted.Minutes)
 	return nil

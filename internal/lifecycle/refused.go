@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
@@ -61,57 +59,3 @@ func serverText(vm dcm.VM) string {
 // refusedBackoff is how many tries there are, about, while the time since the
 // stop doubles.
 const refusedBackoff = 10
-
-// Abandon ends the record of a VM that its tenant's own accounts no longer let
-// us end: their tokens have been refused for dcm.StopGrace, and are still. It is
-// the tenant's word that whatever may be left in its accounts is its own to
-// delete. What can be taken away, is; the record says what was not confirmed,
-// and sweep-orphans deletes it should the account ever be opened again.
-// CodeConflict says why a VM can't be abandoned.
-func (r *Releaser) Abandon(ctx context.Context, vm dcm.VM, accounts dcm.TenantAccounts) (dcm.VM, error) {
-	if vm.Status == dcm.StatusStopped {
-		return vm, nil
-	}
-	if err := r.mayAbandon(vm); err != nil {
-		return vm, err
-	}
-	var left []string
-	receipt := receiptOf(vm)
-	for _, s := range r.steps(vm) {
-		err := s.run(ctx, vm, accounts, &receipt)
-		switch {
-		case err == nil:
-		case s.refused(err):
-			left = append(left, s.what+" at "+s.where)
-		default:
-			vm, _ = r.putOff(ctx, vm, receipt, r.Clock.Now().Add(dcm.ReleaseRetry), err)
-			return vm, dcm.Errorf(dcm.CodeConflict, "the VM can't be abandoned, since it can still be released: its release is tried again").WithCause(err)
-		}
-	}
-	detail := "released"
-	if len(left) > 0 {
-		detail = "abandoned; not confirmed gone: " + strings.Join(left, ", ")
-		problem := &dcm.Problem{Code: dcm.ProblemUnconfirmed, Message: detail + earlier(vm.Error)}
-		if _, err := r.Store.Tenant(vm.TenantID).ChangeVM(ctx, vm.ID, dcm.VMChange{From: []dcm.Status{dcm.StatusStopping}, Error: problem}); err != nil {
-			return vm, fmt.Errorf("note what %s leaves: %w", vm.ID, err)
-		}
-		vm.Error = problem
-	}
-	event, err := r.event(resourceOf(vm), dcm.ActorSystem, "vms-delete", Origin{}, detail)
-	if err != nil {
-		return vm, err
-	}
-	return r.finish(ctx, vm, receipt, &event)
-}
-
-// mayAbandon: a token may be refused for a while by mistake, so the VM is kept
-// for some time; and nobody may give up what others pay for.
-func (r *Releaser) mayAbandon(vm dcm.VM) error {
-	switch left := stoppedAt(vm).Add(dcm.StopGrace).Sub(r.Clock.Now()); {
-	case vm.Status != dcm.StatusStopping || vm.Error == nil || vm.Error.Code != dcm.ProblemTokenRefused:
-		return dcm.Errorf(dcm.CodeConflict, "only a VM that can't be released because your own account refuses the token can be abandoned")
-	case left > 0:
-		return dcm.Errorf(dcm.CodeConflict, "the VM can be abandoned in %s; a new token for the same account ends it at once", left.Round(time.Minute))
-	}
-	return nil
-}

@@ -68,13 +68,15 @@ type step struct {
 	account dcm.AccountID
 	// what it takes away, and where, in words for the tenant.
 	what, where string
+	// storage says that it is about a backup, and no server or record any more.
+	storage bool
 }
 
 func (r *Releaser) steps(vm dcm.VM) []step {
 	return []step{
-		{r.releaseServer, vm.AccountID, "server " + serverText(vm), vm.Provider},
-		{r.releaseDNS, vm.DNS.AccountID, "DNS records of *." + vm.Hostname, "the DNS service"},
-		{r.settleUpload, vm.StorageID, "unfinished backup", "the storage"},
+		{r.releaseServer, vm.AccountID, "server " + serverText(vm), vm.Provider, false},
+		{r.releaseDNS, vm.DNS.AccountID, "DNS records of *." + vm.Hostname, "the DNS service", false},
+		{r.settleUpload, vm.StorageID, "unfinished backup", "the storage", true},
 	}
 }
 

@@ -35,7 +35,9 @@ func (j *job) stream(ctx context.Context, p plannedCopy, ref dcm.UploadRef) (dcm
 		return dcm.UploadTotals{}, "", fmt.Errorf("open backup %s: %w", p.from.ID, err)
 	}
 	defer body.Close()
-	src := &verifiedReader{from: body, sum: sha256.New(), moved: func() { stall.Reset(stallLimit) }}
+	// A tenant's own storage may send without end. One byte more than there
+	// should be is enough to tell.
+	src := &verifiedReader{from: io.LimitReader(body, p.from.SizeBytes+1), sum: sha256.New(), moved: func() { stall.Reset(stallLimit) }}
 	dst := newPartWriter(func(spec dcm.PartSpec, part []byte) error {
 		stall.Reset(stallLimit)
 		return j.Storage.UploadPart(ctx, p.target, ref, spec, part)

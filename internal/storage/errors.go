@@ -120,6 +120,13 @@ func retryAfter(h http.Header) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
+// bucketGone reports whether a tenant's own bucket is no more, and with it
+// everything that was in it. The platform's is named by a setting: one that is
+// not there is a wrong setting, and proves nothing.
+func bucketGone(b dcm.Bucket, err error) bool {
+	return b.AccessKeyID != "" && hasCode(err, "NoSuchBucket")
+}
+
 // hasCode reports whether the storage answered with one of these codes.
 func hasCode(err error, codes ...string) bool {
 	api, ok := errors.AsType[smithy.APIError](err)

@@ -27,7 +27,8 @@ func versionOf(id *string) string {
 }
 
 // FindUploaded looks through the versions of the key, newest first, for the
-// one whose metadata names the backup.
+// one whose metadata names the backup. A tenant's own bucket that is gone holds
+// none.
 func (s *Storage) FindUploaded(ctx context.Context, b dcm.Bucket, u dcm.UploadRef) (*dcm.StoredObject, error) {
 	const op = "find upload"
 	client, err := s.client(op, b)
@@ -35,6 +36,9 @@ func (s *Storage) FindUploaded(ctx context.Context, b dcm.Bucket, u dcm.UploadRe
 		return nil, err
 	}
 	held, err := find(ctx, client, op, b, u)
+	if bucketGone(b, err) {
+		return nil, nil
+	}
 	if held == nil || err != nil {
 		return nil, err
 	}

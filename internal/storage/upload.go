@@ -58,7 +58,8 @@ func (s *Storage) UploadPart(ctx context.Context, b dcm.Bucket, u dcm.UploadRef,
 	return nil
 }
 
-// AbortUpload ends an upload. One that no longer exists is success.
+// AbortUpload ends an upload. One that no longer exists is success, and so is
+// one in a tenant's own bucket that no longer does.
 func (s *Storage) AbortUpload(ctx context.Context, b dcm.Bucket, u dcm.UploadRef) error {
 	const op = "abort upload"
 	client, err := s.client(op, b)
@@ -68,13 +69,10 @@ func (s *Storage) AbortUpload(ctx context.Context, b dcm.Bucket, u dcm.UploadRef
 	_, err = client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
 		Bucket: aws.String(b.Name), Key: aws.String(u.Key), UploadId: aws.String(u.UploadID),
 	})
-	if err == nil {
+	if bucketGone(b, err) {
 		return nil
 	}
-	if e := failure(op, err); e.Kind != dcm.KindNotFound {
-		return e
-	}
-	return nil
+	return absentIsFine(op, err)
 }
 
 // Put writes a small object. Its SHA-256 is part of the request's signature.

@@ -65,7 +65,8 @@ type OrphanReport struct {
 	Removed int `json:"removed"`
 	Ended   int `json:"ended"`
 	Left    int `json:"left"`
-	// Unclear is what carries our marks and does not say whose it is.
+	// Unclear is what carries our marks and does not say whose it is, in anybody's
+	// accounts.
 	Unclear int `json:"unclear"`
 	// Plan is all that was found, if the run was a dry one.
 	Plan []PlannedDeletion `json:"plan,omitempty"`
@@ -101,6 +102,7 @@ func (s *Orphans) Run(ctx context.Context, o Order) (OrphanReport, error) {
 	r.act(ctx)
 	r.settle(ctx)
 	s.Meter.Lasted(dcm.MetricOldestDue, r.oldest)
+	s.Meter.Count(dcm.MetricOrphansUnclear, r.unclear)
 	s.count(ctx, r.report, err)
 	return r.report, err
 }
@@ -108,7 +110,6 @@ func (s *Orphans) Run(ctx context.Context, o Order) (OrphanReport, error) {
 func (s *Orphans) count(ctx context.Context, report OrphanReport, err error) {
 	s.Meter.Count(dcm.MetricSweepItems, report.Done)
 	s.Meter.Count(dcm.MetricSweepFailed, report.Failed)
-	s.Meter.Count(dcm.MetricOrphansUnclear, report.Unclear)
 	if err == nil {
 		s.Meter.Count(dcm.MetricSweepSuccess, 1)
 	}
@@ -122,8 +123,11 @@ type orphanRun struct {
 	dry bool
 
 	// mu guards what tenants are looked through side by side write to.
-	mu       sync.Mutex
-	report   OrphanReport
+	mu     sync.Mutex
+	report OrphanReport
+	// unclear is the report's, as far as it is in the platform's accounts: what
+	// lies in a tenant's own is the tenant's to mend, and may be made up.
+	unclear  int
 	oldest   time.Duration
 	looked   []lookedAt
 	failures map[dcm.TenantID]int
@@ -180,15 +184,18 @@ func (r *orphanRun) tell(ctx context.Context) {
 // act deletes what was found, by turns of the accounts' holders, so that one with
 // many orphans does not use up the run for the others.
 func (r *orphanRun) act(ctx context.Context) {
-	spent := 0
+	spent, waiting := 0, map[dcm.TenantID]bool{}
+	holders := r.inTurn()
 	for turn, more := 0, true; more; turn++ {
 		more = false
-		for i := range r.looked {
-			l := &r.looked[i]
+		for _, l := range holders {
 			if turn >= len(l.found) {
 				continue
 			}
 			more = true
+			if spent >= r.MaxDeletions {
+				waiting[l.tenant] = true
+			}
 			if spent >= r.MaxDeletions || !timeLeft(ctx, spareTime) || r.failures[l.tenant] >= failuresOfOne {
 				l.unfinished = true
 				r.report.Left++
@@ -199,10 +206,34 @@ func (r *orphanRun) act(ctx context.Context) {
 			}
 		}
 	}
-	if spent >= r.MaxDeletions && r.report.Left > 0 {
-		r.Meter.Count(dcm.MetricOrphanCap, 1)
-		r.Log.ErrorContext(ctx, "a run has deleted as much as one may", "most", r.MaxDeletions, "left", r.report.Left)
+	if len(waiting) == 0 {
+		return
 	}
+	r.Log.ErrorContext(ctx, "a run has deleted as much as one may", "most", r.MaxDeletions, "left", r.report.Left, "holders", len(waiting))
+	if waiting[""] || len(waiting) > 1 {
+		// One tenant alone calls nobody: it can fill its own accounts as it likes.
+		r.Meter.Count(dcm.MetricOrphanCap, 1)
+	}
+}
+
+// inTurn is in what order holders have their turns: the platform first, and the
+// tenants from another one on with each run, so that none is always behind more
+// of them than a run may delete for.
+func (r *orphanRun) inTurn() []*lookedAt {
+	var first, rest []*lookedAt
+	for i := range r.looked {
+		switch l := &r.looked[i]; {
+		case l.tenant == "":
+			first = append(first, l)
+		case len(l.found) > 0:
+			rest = append(rest, l)
+		}
+	}
+	if len(rest) == 0 {
+		return first
+	}
+	from := runNumber(r.Clock.Now()) * max(r.MaxDeletions, 1) % len(rest)
+	return append(append(first, rest[from:]...), rest[:from]...)
 }
 
 // one deals with a finding, and reports whether it counts towards the most that

@@ -159,9 +159,10 @@ func (s *Orphans) uploadPlace(h holder, id dcm.AccountID) place {
 		if err != nil {
 			return listing{}, fmt.Errorf("open the bucket: %w", err)
 		}
-		prefix := ""
+		prefix, since := "", time.Time{}
 		if h.tenant != "" {
-			prefix = string(h.tenant) + "/"
+			// No check of ours was there long before the account was.
+			prefix, since = string(h.tenant)+"/", h.accounts.Tenant.StorageAccounts[id].AddedAt.Add(-dcm.OrphanGrace)
 		}
 		uploads, err := s.Storage.ListUploads(ctx, bucket, prefix)
 		if err != nil {
@@ -170,7 +171,7 @@ func (s *Orphans) uploadPlace(h holder, id dcm.AccountID) place {
 		var l listing
 		for _, u := range uploads {
 			t, ws, ok := dcm.UploadOwner(u.Key)
-			if !ok {
+			if !ok || dcm.IsOfCheck(u.Key) && u.StartedAt.Before(since) {
 				// A bucket holds other people's things too.
 				continue
 			}
@@ -194,9 +195,21 @@ func turnOf(all []owner, now time.Time) []owner {
 		return all
 	}
 	turns := (len(all) + peekLimit - 1) / peekLimit
-	turn := int(now.Unix()/int64(orphansInterval/time.Second)) % turns
+	turn := runNumber(now) % turns
 	return all[turn*peekLimit : min(len(all), (turn+1)*peekLimit)]
 }
 
 // orphansInterval is how often the sweep runs.
 const orphansInterval = 15 * time.Minute
+
+// runNumber counts the sweep's runs, from whenever.
+func runNumber(now time.Time) int { return int(now.Unix() / int64(orphansInterval/time.Second)) }
+
+// shardsInTurn are all shards, from another one on with each run.
+func shardsInTurn(now time.Time) []int {
+	shards := make([]int, dcm.DueShards)
+	for n := range shards {
+		shards[n] = (runNumber(now) + n) % dcm.DueShards
+	}
+	return shards
+}

@@ -34,9 +34,7 @@ func (r *orphanRun) look(ctx context.Context) error {
 	// Each run begins with another shard, so that none is always the one that
 	// there is no time for; one that can't be listed is alone.
 	var failed error
-	first := int(until.Unix() / int64(orphansInterval/time.Second))
-	for n := range dcm.DueShards {
-		shard := (first + n) % dcm.DueShards
+	for _, shard := range shardsInTurn(until) {
 		if err := r.shard(ctx, shard, until); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("sweep shard %d of the tenants' accounts: %w", shard, err))
 		}
@@ -173,6 +171,9 @@ func (r *orphanRun) list(ctx context.Context, h holder, p place) (got listing, e
 	r.report.Due++
 	r.report.Done++
 	r.report.Unclear += got.unclear
+	if h.tenant == "" {
+		r.unclear += got.unclear
+	}
 	return got, nil
 }
 
@@ -310,10 +311,11 @@ func sets(served map[string]map[owner]int) []map[owner]int {
 	return all
 }
 
-// settle gives every tenant its next time. One with orphans left stays due.
+// settle gives every tenant its next time. One with orphans left is due at once,
+// and not late: it has been looked through.
 func (r *orphanRun) settle(ctx context.Context) {
 	for _, l := range r.looked {
-		if l.tenant != "" && !l.unfinished {
+		if l.tenant != "" {
 			r.settleOne(ctx, l)
 		}
 	}
@@ -321,8 +323,11 @@ func (r *orphanRun) settle(ctx context.Context) {
 
 func (r *orphanRun) settleOne(ctx context.Context, l lookedAt) {
 	next := dcm.ReconcileAfter(l.tenant, r.Clock.Now())
-	if l.without {
+	switch {
+	case l.without:
 		next = time.Time{}
+	case l.unfinished:
+		next = r.Clock.Now()
 	}
 	err := r.Store.Tenant(l.tenant).SettleReconcile(context.WithoutCancel(ctx), l.due, next)
 	if err != nil && !errors.Is(err, dcm.ErrLostRace) {

@@ -11,7 +11,9 @@ import (
 
 // resume carries on with what earlier runs have noted and not brought to its
 // end. It comes first: what is gone is not in any list, and only its note tells
-// of it. It counts towards nothing: the run that noted it has counted it.
+// of it. It counts towards nothing: the run that noted it has counted it. Shards
+// take turns, and an account where failuresOfOne have failed leaves the rest of
+// the run to others.
 func (r *orphanRun) resume(ctx context.Context) {
 	if deadline, ok := ctx.Deadline(); ok {
 		// Those that hang leave two thirds of the run to what is new.
@@ -20,7 +22,8 @@ func (r *orphanRun) resume(ctx context.Context) {
 		defer cancel()
 	}
 	until := r.Clock.Now()
-	for shard := range dcm.DueShards {
+	failures := map[dcm.TenantID]int{}
+	for _, shard := range shardsInTurn(until) {
 		due, err := r.Store.DueOrphans(ctx, shard, until, pageSize)
 		if err != nil {
 			r.Log.ErrorContext(ctx, "what earlier runs have noted can't be listed", "shard", shard, "error", err)
@@ -30,12 +33,13 @@ func (r *orphanRun) resume(ctx context.Context) {
 			if !timeLeft(ctx, spareTime) {
 				return
 			}
-			r.resumeOne(ctx, d)
+			r.resumeOne(ctx, d, failures)
 		}
 	}
 }
 
-func (r *orphanRun) resumeOne(ctx context.Context, d dcm.DueOrphan) {
+// resumeOne counts its failures by whose account it is: "" is the platform's.
+func (r *orphanRun) resumeOne(ctx context.Context, d dcm.DueOrphan, failures map[dcm.TenantID]int) {
 	store := r.Store.Tenant(d.Tenant)
 	var next time.Time
 	work, cancel := context.WithTimeout(ctx, deletionTime)
@@ -48,6 +52,15 @@ func (r *orphanRun) resumeOne(ctx context.Context, d dcm.DueOrphan) {
 		}
 		if noted.ConfirmedAt != nil {
 			return nil
+		}
+		holder := d.Tenant
+		if noted.AccountID == dcm.PlatformAccount {
+			holder = ""
+		}
+		if failures[holder] >= failuresOfOne {
+			// Before those that were tried: they had their turn.
+			next = r.Clock.Now().Add(orphansInterval)
+			return errNotTried
 		}
 		if r.Clock.Now().Sub(noted.FoundAt) < dcm.EventTTL {
 			next = r.Clock.Now().Add(dcm.ReconcileInterval)
@@ -62,6 +75,7 @@ func (r *orphanRun) resumeOne(ctx context.Context, d dcm.DueOrphan) {
 			// It is not ours any more, or has an owner: nothing is left to do.
 			return store.PutOffOrphan(ctx, d.Ref, time.Time{})
 		}
+		failures[holder]++
 		return err
 	})
 	if err == nil || dcm.ErrorCode(err) == dcm.CodeNotFound || errors.Is(err, dcm.ErrLostRace) {

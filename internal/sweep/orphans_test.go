@@ -28,7 +28,14 @@ type estate struct {
 	fails map[dcm.TenantID]func() error
 	// strays is how many stray servers each account has.
 	strays int
-	live   []dcm.DueVM
+	// many is how many more than that some have.
+	many map[dcm.TenantID]int
+	live []dcm.DueVM
+	// noted is what earlier runs have left, by shard; shards, what was asked for.
+	noted   map[int][]dcm.DueOrphan
+	shards  []int
+	resumed map[dcm.TenantID]int
+	putOff  map[dcm.OrphanRef]time.Time
 }
 
 func (e *estate) did(what string) {
@@ -57,8 +64,9 @@ func (e *estate) DueReconciles(_ context.Context, shard int, _ time.Time, limit 
 	return left, nil
 }
 
-func (e *estate) DueOrphans(context.Context, int, time.Time, int) ([]dcm.DueOrphan, error) {
-	return nil, nil
+func (e *estate) DueOrphans(_ context.Context, shard int, _ time.Time, _ int) ([]dcm.DueOrphan, error) {
+	e.shards = append(e.shards, shard)
+	return e.noted[shard], nil
 }
 
 func (e *estate) LiveVMs(_ context.Context, shard int) ([]dcm.DueVM, error) {
@@ -88,6 +96,15 @@ func (t *estateTenant) SettleReconcile(_ context.Context, _, to time.Time) error
 	t.estate.mu.Lock()
 	defer t.estate.mu.Unlock()
 	t.estate.settled[t.id] = to
+	return nil
+}
+
+func (t *estateTenant) Orphan(context.Context, dcm.OrphanRef) (dcm.Orphan, error) {
+	return dcm.Orphan{Tenant: t.id, AccountID: "ac-own", FoundAt: time.Now()}, nil
+}
+
+func (t *estateTenant) PutOffOrphan(_ context.Context, ref dcm.OrphanRef, to time.Time) error {
+	t.estate.putOff[ref] = to
 	return nil
 }
 
@@ -128,7 +145,7 @@ func (p estateProvider) ListVMs(_ context.Context, c dcm.Credential, _ map[strin
 		return nil, nil
 	}
 	var all []dcm.Server
-	for i := range p.strays {
+	for i := range p.strays + p.many[tenant] {
 		vm := dcm.VMID("vm-aaaaaaaaa" + "abcdefghijkmnpqrstuvwxyz"[i:i+1])
 		all = append(all, dcm.Server{
 			ID: fmt.Sprintf("%s-%d", tenant, i), Name: vm.ServerName(), CreatedAt: time.Now().Add(-time.Hour),
@@ -174,7 +191,13 @@ func (h estateHandler) Remove(_ context.Context, o dcm.Orphan) (bool, error) {
 	return true, nil
 }
 
-func (h estateHandler) Resume(context.Context, dcm.Orphan) (bool, error) { return true, nil }
+func (h estateHandler) Resume(_ context.Context, o dcm.Orphan) (bool, error) {
+	h.resumed[o.Tenant]++
+	if fail := h.fails[o.Tenant]; fail != nil {
+		return false, fail()
+	}
+	return true, nil
+}
 
 func (h estateHandler) Vanished(context.Context, dcm.Vanished) (bool, error)    { return false, nil }
 func (h estateHandler) EndVanished(context.Context, dcm.Vanished) (bool, error) { return false, nil }
@@ -184,7 +207,10 @@ func (h estateHandler) NoteAccount(context.Context, dcm.TenantID, dcm.ProviderAc
 }
 
 func estateOf(tenants, strays int) *estate {
-	e := &estate{settled: map[dcm.TenantID]time.Time{}, fails: map[dcm.TenantID]func() error{}, strays: strays}
+	e := &estate{
+		noted: map[int][]dcm.DueOrphan{}, resumed: map[dcm.TenantID]int{}, putOff: map[dcm.OrphanRef]time.Time{},
+		settled: map[dcm.TenantID]time.Time{}, fails: map[dcm.TenantID]func() error{}, strays: strays,
+	}
 	for i := range tenants {
 		e.due = append(e.due, dcm.DueTenant{Tenant: dcm.TenantID(fmt.Sprintf("t%06d", i)), DueAt: time.Now().Add(-time.Minute)})
 	}
@@ -244,8 +270,13 @@ func TestOneWithManyLeavesRoomForTheOthers(t *testing.T) {
 	t.Parallel()
 	e := estateOf(10, 20)
 	report, err := e.sweep(25).Run(t.Context(), sweep.Order{})
-	if err != nil || report.Removed != 25 || report.Left != 175 || len(e.settled) != 0 {
-		t.Errorf("%+v, %v, settled %v", report, err, e.settled)
+	if err != nil || report.Removed != 25 || report.Left != 175 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	for tenant, next := range e.settled {
+		if time.Until(next) > 0 {
+			t.Errorf("%s, which has some left, is due at %v", tenant, next)
+		}
 	}
 	byTenant := map[string]int{}
 	for _, id := range e.removed {
@@ -258,6 +289,52 @@ func TestOneWithManyLeavesRoomForTheOthers(t *testing.T) {
 	}
 	if len(byTenant) != 10 {
 		t.Errorf("only %v", byTenant)
+	}
+}
+
+// TestOneWithManyCallsNobody: a tenant can fill its accounts as it likes. It uses
+// up what the others leave of a run, is not late for it, and raises no alarm.
+func TestOneWithManyCallsNobody(t *testing.T) {
+	t.Parallel()
+	e := estateOf(10, 1)
+	e.many = map[dcm.TenantID]int{"t000000": 20}
+	s, meter := e.sweep(25), &gauges{}
+	s.Meter = meter
+	report, err := s.Run(t.Context(), sweep.Order{})
+	if err != nil || report.Removed != 25 || report.Left != 5 || len(e.settled) != 10 {
+		t.Errorf("%+v, %v, settled %v", report, err, e.settled)
+	}
+	if n, counted := meter.values[dcm.MetricOrphanCap]; counted {
+		t.Errorf("the cap was counted: %v", n)
+	}
+	// Two of them may be a mistake of ours.
+	e = estateOf(10, 1)
+	e.many = map[dcm.TenantID]int{"t000000": 20, "t000001": 20}
+	s = e.sweep(25)
+	s.Meter = meter
+	if _, err := s.Run(t.Context(), sweep.Order{}); err != nil || meter.values[dcm.MetricOrphanCap] != 1 {
+		t.Errorf("%v, %v", err, meter.values)
+	}
+}
+
+// TestAllHaveTheirTurn: with more holders than a run may delete for, the ones
+// that waited are not behind the others in the next run as well.
+func TestAllHaveTheirTurn(t *testing.T) {
+	t.Parallel()
+	served := map[string]bool{}
+	for run := range 4 {
+		e := estateOf(80, 1)
+		s := e.sweep(25)
+		s.Clock = fixed(time.Now().Add(time.Duration(run) * 15 * time.Minute))
+		if report, err := s.Run(t.Context(), sweep.Order{}); err != nil || report.Removed != 25 {
+			t.Errorf("%+v, %v", report, err)
+		}
+		for _, id := range e.removed {
+			served[id[:7]] = true
+		}
+	}
+	if len(served) != 80 {
+		t.Errorf("%d of 80 had their turn", len(served))
 	}
 }
 
@@ -293,5 +370,34 @@ func TestRecordsReadAreBounded(t *testing.T) {
 	}
 	if _, err := e.sweep(25).Run(t.Context(), sweep.Order{}); err != nil || e.count("peek") != 1000 {
 		t.Errorf("%v, %d records read", err, e.count("peek"))
+	}
+}
+
+// TestWhatWasNotedTakesTurns: shards with each run, and one tenant whose account
+// fails keeps nobody. Those of its that were not tried come first another time.
+func TestWhatWasNotedTakesTurns(t *testing.T) {
+	t.Parallel()
+	first := map[int]bool{}
+	for run := range dcm.DueShards {
+		e := estateOf(0, 0)
+		e.fails["slow"] = func() error { return &dcm.ProviderError{Kind: dcm.KindUnavailable, Op: "abort", Message: "no"} }
+		for n := range 20 {
+			e.noted[1] = append(e.noted[1], dcm.DueOrphan{Tenant: "slow", Ref: dcm.OrphanRef(fmt.Sprintf("slow-%d", n))})
+		}
+		e.noted[1] = append(e.noted[1], dcm.DueOrphan{Tenant: "acme", Ref: "acme-0"})
+		s := e.sweep(25)
+		now := time.Now().Add(time.Duration(run) * 15 * time.Minute)
+		s.Clock = fixed(now)
+		report, err := s.Run(t.Context(), sweep.Order{})
+		if err != nil || report.Removed != 1 || e.resumed["slow"] != 3 || e.resumed["acme"] != 1 {
+			t.Errorf("%+v, %v, tried %v", report, err, e.resumed)
+		}
+		if len(e.putOff) != 20 || !e.putOff["slow-19"].After(now) || !e.putOff["slow-19"].Before(e.putOff["slow-0"]) {
+			t.Errorf("put off: %v", e.putOff)
+		}
+		first[e.shards[0]] = true
+	}
+	if len(first) != dcm.DueShards {
+		t.Errorf("runs begin with shards %v", first)
 	}
 }
