@@ -173,7 +173,7 @@ func TestAuditOfSweeps(t *testing.T) {
 	w := newWorld(t, nil)
 	user := w.user("acme")
 	_, vm := w.running(user)
-	for _, silence := range []time.Duration{2 * dcm.HeartbeatLostAfter, dcm.StopGrace + time.Minute} {
+	for _, silence := range []time.Duration{2 * dcm.HeartbeatLostAfter, dcm.StopGrace + time.Minute, 2 * dcm.HeartbeatLostAfter} {
 		w.advance(silence)
 		w.sweep()
 	}
