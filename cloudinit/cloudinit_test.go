@@ -151,7 +151,7 @@ func TestRoomForLongPresignedURLs(t *testing.T) {
 	}
 	o.Agent.BootstrapToken = strings.Repeat("t", 1000)
 	o.SSHPublicKey = "ssh-rsa " + strings.Repeat("B", 4000)
-	if n := len(mustRender(t, o)); n > dcm.MaxUserDataBytes*2/3 {
+	if n := len(mustRender(t, o)); n > dcm.MaxUserDataBytes*3/4 {
 		t.Errorf("the document has %d bytes", n)
 	}
 }
