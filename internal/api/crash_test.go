@@ -115,13 +115,13 @@ func (e errand) calls(t *testing.T) map[string]map[string]int {
 	return calls
 }
 
-// crashStride says how many calls lie between two that are tried: 4, or what
+// crashStride says how many calls lie between two that are tried: 9, or what
 // DCM_CRASH_STRIDE asks for. make crash tries every one.
 func crashStride(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("DCM_CRASH_STRIDE")
 	if text == "" {
-		return 4
+		return 9
 	}
 	stride, err := strconv.Atoi(text)
 	if err != nil || stride < 1 {
