@@ -55,7 +55,7 @@ test: web functions-host ## every test that needs nothing but Go (under 2 minute
 
 .PHONY: race
 race: web functions-host ## the same under the race detector (needs a C compiler)
-	DCM_FUNCTIONS=$(abspath $(DIST)/functions/$(HOST_ARCH)) go test -race ./...
+	DCM_FUNCTIONS=$(abspath $(DIST)/functions/$(HOST_ARCH)) go test -race -timeout 20m ./...
 
 .PHONY: property
 property: web ## random operations of three tenants against a model; STEPS=10000 SEED=0 (any)

@@ -239,11 +239,6 @@ func mutants() []mutant {
 			apiTests, "TestACheckThatDiedIsNoLeak$",
 		},
 		{
-			"an ending VM that is heard does not switch itself off", "internal/agent/alone.go",
-			"last.After(from) {", "last.After(from) && a.life.Err() != nil {",
-			"./internal/agent", "TestNotAlone$",
-		},
-		{
 			"a prepared image that is refused is done without", "internal/lifecycle/order.go",
 			"== dcm.KindImage && request.Image != l.Image", "== dcm.KindImage && request.Image == l.Image",
 			apiTests, "TestPreparedImage$",

@@ -55,6 +55,10 @@ func (a *agent) watchAlone() (end func(), alone func() bool) {
 				from = last
 				continue
 			}
+			if a.beat(ctx) == nil { // asked once more: only the clock has moved
+				from = a.clock.Now()
+				continue
+			}
 			gaveUp = true
 			a.endLife()
 			return

@@ -78,7 +78,9 @@ func (d *disk) start(t *testing.T) *process {
 	pid := strconv.Itoa(d.holder.Process.Pid)
 	clock := filepath.Join(t.TempDir(), "clock")
 	must(t, os.WriteFile(clock, []byte("0s"), 0o600))
+	w.clockMu.Lock()
 	w.clock = clock
+	w.clockMu.Unlock()
 	p := &process{exec.Command("nsenter", "--target", pid, "--user", "--preserve-credentials", "--mount", path, "--root", w.root, "--config", w.config(),
 		"--listen", "127.0.0.1:0"), make(chan error, 1)}
 	p.Env = append(os.Environ(), agent.LocalClockVariable+"="+w.clock)

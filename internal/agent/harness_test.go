@@ -38,6 +38,8 @@ type world struct {
 	root  string
 	log   *syncBuffer
 	clock string // the file that moves the VM's clock
+	// clockMu guards clock, once the plane serves.
+	clockMu sync.Mutex
 }
 
 func newWorld(t *testing.T) *world {
@@ -60,7 +62,9 @@ func (w *world) newVM(t *testing.T) {
 	t.Helper()
 	w.plane.NewVM()
 	w.root = t.TempDir()
+	w.clockMu.Lock()
 	w.clock = filepath.Join(w.root, "clock")
+	w.clockMu.Unlock()
 	must(t, os.MkdirAll(filepath.Join(w.root, "etc", "dcm"), 0o755))
 	b, err := json.Marshal(w.plane.Config())
 	must(t, err)
@@ -70,7 +74,10 @@ func (w *world) newVM(t *testing.T) {
 
 // Now is the time of the VM's clock, which is also the plane's.
 func (w *world) Now() time.Time {
-	b, _ := os.ReadFile(w.clock)
+	w.clockMu.Lock()
+	path := w.clock
+	w.clockMu.Unlock()
+	b, _ := os.ReadFile(path)
 	ahead, _ := time.ParseDuration(strings.TrimSpace(string(b)))
 	return time.Now().Add(ahead)
 }
