@@ -44,10 +44,11 @@ func latest(a, b time.Time) time.Time {
 // returns what ends the watch, and what reports whether it gave up.
 func (a *agent) watchAlone() (end func(), alone func() bool) {
 	ctx, cancel := context.WithCancel(a.life)
-	began, gaveUp, done := a.clock.Now(), false, make(chan struct{})
+	gaveUp, done := false, make(chan struct{})
+	from := a.clock.Now()
 	go func() {
 		defer close(done)
-		for from := began; ; {
+		for {
 			if !until(ctx, a.clock, from.Add(dcm.AloneAfter), a.pace.poll, nil) {
 				return
 			}

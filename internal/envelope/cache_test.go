@@ -12,26 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm/clocktest"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/envelope"
 )
-
-// handClock stands still until it is moved.
-type handClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *handClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *handClock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
 
 // unwrapper unwraps anything as the text before it, or fails.
 type unwrapper struct {
@@ -51,8 +34,8 @@ func (u *unwrapper) Decrypt(_ context.Context, in *kms.DecryptInput, _ ...func(*
 	return &kms.DecryptOutput{Plaintext: []byte("key " + string(in.CiphertextBlob))}, nil
 }
 
-func newCache() (*envelope.Cache, *unwrapper, *handClock) {
-	u, clock := &unwrapper{}, &handClock{now: time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC)}
+func newCache() (*envelope.Cache, *unwrapper, *clocktest.Clock) {
+	u, clock := &unwrapper{}, clocktest.New(time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC))
 	return envelope.NewCache(u, clock), u, clock
 }
 
@@ -80,14 +63,14 @@ func TestCacheRemembersKeysOfCredentials(t *testing.T) {
 		c, u, clock := newCache()
 		at := binding(purpose)
 		mustUnwrap(t, c, at, "token")
-		clock.advance(5*time.Minute - 1)
+		clock.Advance(5*time.Minute - 1)
 		mustUnwrap(t, c, at, "token")
 		mustUnwrap(t, c, at, "token")
 		if u.calls != 1 {
 			t.Errorf("%s: unwrapped %d times within five minutes", purpose, u.calls)
 		}
 		// Being used does not make it live longer.
-		clock.advance(1)
+		clock.Advance(1)
 		if c.Len() != 0 {
 			t.Errorf("%s: still remembered after five minutes", purpose)
 		}
@@ -151,7 +134,7 @@ func TestCacheIsBounded(t *testing.T) {
 	c, u, clock := newCache()
 	for i := range 100 {
 		mustUnwrap(t, c, credential(), fmt.Sprint(i))
-		clock.advance(time.Second)
+		clock.Advance(time.Second)
 	}
 	if c.Len() != 64 {
 		t.Errorf("%d keys remembered, want 64", c.Len())
@@ -174,7 +157,7 @@ func TestCacheServesManyAtOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for range 50 {
 		all.Go(func() {
-			clock.advance(time.Second)
+			clock.Advance(time.Second)
 			got, err := c.Decrypt(t.Context(), &kms.DecryptInput{KeyId: aws.String("data"), CiphertextBlob: []byte("v"), EncryptionContext: credential()})
 			if err != nil || string(got.Plaintext) != "key v" {
 				t.Errorf("unwrapped %v, %v", got, err)

@@ -6,13 +6,13 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm/clocktest"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/storage"
 )
 
@@ -130,29 +130,11 @@ type fixedClock struct{ at time.Time }
 
 func (c fixedClock) Now() time.Time { return c.at }
 
-// movingClock is advanced by the test, as the local stack's is by its user.
-type movingClock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *movingClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *movingClock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
-
 // TestAdvancedClock: what is signed expires when the injected clock says so,
 // and calls go on working however far that is from the machine's clock.
 func TestAdvancedClock(t *testing.T) {
 	t.Parallel()
-	clock := &movingClock{at: time.Now()}
+	clock := clocktest.New(time.Now())
 	server, endpoint := standIn(t, clock)
 	secret := dcm.NewSecret("secret")
 	makeBucket(t, endpoint, "backups", "AKIALOCAL", secret, true)
@@ -179,12 +161,12 @@ func TestAdvancedClock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	clock.advance(40 * time.Minute)
+	clock.Advance(40 * time.Minute)
 	put()
 	if status := get(signed); status != http.StatusOK {
 		t.Errorf("after 40 minutes: status %d", status)
 	}
-	clock.advance(21 * time.Minute)
+	clock.Advance(21 * time.Minute)
 	put()
 	if status := get(signed); status != http.StatusForbidden {
 		t.Errorf("after 61 minutes: status %d", status)

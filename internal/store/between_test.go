@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm/clocktest"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/store"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/store/storetest"
 )
@@ -36,7 +37,7 @@ func TestReleaseBeforeTheMonthIsClosed(t *testing.T) {
 	t.Parallel()
 	onEachBackend(t, func(t *testing.T, b backend) {
 		t.Parallel()
-		clock := storetest.NewClock(storetest.Start())
+		clock := clocktest.New(storetest.Start())
 		c := b.client(b.endpoint(t, clock))
 		table := newTable(t, c)
 		theirs := open(c, table).Tenant("acme")
@@ -80,7 +81,7 @@ func TestKeyBeforeTheWorkspaceIsDropped(t *testing.T) {
 	t.Parallel()
 	onEachBackend(t, func(t *testing.T, b backend) {
 		t.Parallel()
-		clock := storetest.NewClock(storetest.Start())
+		clock := clocktest.New(storetest.Start())
 		c := b.client(b.endpoint(t, clock))
 		table := newTable(t, c)
 		theirs := open(c, table).Tenant("acme")

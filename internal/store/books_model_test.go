@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm/clocktest"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/store"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/store/storetest"
 )
@@ -20,11 +21,11 @@ import (
 func TestBooksBalance(t *testing.T) {
 	t.Parallel()
 	local := backends()[0]
-	c := local.client(local.endpoint(t, storetest.NewClock(storetest.Start())))
+	c := local.client(local.endpoint(t, clocktest.New(storetest.Start())))
 	table, tried := newTable(t, c), 0
 	rapid.Check(t, func(rt *rapid.T) {
 		tried++
-		clock := storetest.NewClock(time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC))
+		clock := clocktest.New(time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC))
 		tenant := dcm.TenantID("t" + counted(tried))
 		b := &books{
 			t: t, clock: clock, tenant: tenant,
@@ -44,7 +45,7 @@ func TestBooksBalance(t *testing.T) {
 // once it was saved.
 type books struct {
 	t      *testing.T
-	clock  *storetest.Clock
+	clock  *clocktest.Clock
 	tenant dcm.TenantID
 	store  dcm.TenantStore
 

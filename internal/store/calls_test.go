@@ -11,6 +11,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm/clocktest"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/store"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/store/storetest"
 )
@@ -54,7 +55,7 @@ func TestCalls(t *testing.T) {
 	onEachBackend(t, func(t *testing.T, b backend) {
 		t.Parallel()
 		var m meter
-		clock := storetest.NewClock(storetest.Start())
+		clock := clocktest.New(storetest.Start())
 		m.calls = map[string]int{}
 		c := b.client(b.endpoint(t, clock), m.attach)
 		s := store.New(c, store.Options{Table: newTable(t, c), Clock: clock})

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm/clocktest"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/store/storetest"
 )
 
@@ -22,7 +23,7 @@ func TestLayout(t *testing.T) {
 	t.Parallel()
 	onEachBackend(t, func(t *testing.T, b backend) {
 		t.Parallel()
-		c := b.client(b.endpoint(t, storetest.NewClock(storetest.Start())))
+		c := b.client(b.endpoint(t, clocktest.New(storetest.Start())))
 		table := newTable(t, c)
 		s, ctx, now := open(c, table).Tenant("acme"), t.Context(), storetest.Start()
 		i := someIntent()

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm/clocktest"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/store"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/store/storetest"
 )
@@ -54,7 +55,7 @@ func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	onEachBackend(t, func(t *testing.T, b backend) {
 		t.Parallel()
-		clock := storetest.NewClock(storetest.Start())
+		clock := clocktest.New(storetest.Start())
 		var wire lossy
 		c := b.client(b.endpoint(t, clock), wire.attach)
 		table := aws.String(newTable(t, c))
@@ -116,7 +117,7 @@ func TestLostAnswerAndLostRace(t *testing.T) {
 	t.Parallel()
 	onEachBackend(t, func(t *testing.T, b backend) {
 		t.Parallel()
-		clock := storetest.NewClock(storetest.Start())
+		clock := clocktest.New(storetest.Start())
 		endpoint := b.endpoint(t, clock)
 		var wire lossy
 		ours, theirs := b.client(endpoint, wire.attach), b.client(endpoint)

@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm/clocktest"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/store"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/store/storetest"
 )
@@ -17,7 +18,7 @@ func TestLostTenantAnswer(t *testing.T) {
 	t.Parallel()
 	onEachBackend(t, func(t *testing.T, b backend) {
 		t.Parallel()
-		clock := storetest.NewClock(storetest.Start())
+		clock := clocktest.New(storetest.Start())
 		var wire lossy
 		c := b.client(b.endpoint(t, clock), wire.attach)
 		table := aws.String(newTable(t, c))

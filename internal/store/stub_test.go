@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm/clocktest"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/store"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/store/storetest"
 )
@@ -51,7 +52,7 @@ func acme(api store.API) dcm.TenantStore { return open(api, "table").Tenant("acm
 
 func open(api store.API, table string) *store.Store {
 	return store.New(api, store.Options{
-		Table: table, Clock: storetest.NewClock(storetest.Start()), DefaultQuotas: dcm.Quotas{MaxConcurrentVMs: 10},
+		Table: table, Clock: clocktest.New(storetest.Start()), DefaultQuotas: dcm.Quotas{MaxConcurrentVMs: 10},
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm/clocktest"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/store/storetest"
 )
 
@@ -22,7 +23,7 @@ import (
 func TestAnyVMRoundTrips(t *testing.T) {
 	t.Parallel()
 	local := backends()[0]
-	c := local.client(local.endpoint(t, storetest.NewClock(storetest.Start())))
+	c := local.client(local.endpoint(t, clocktest.New(storetest.Start())))
 	s := open(c, newTable(t, c))
 	_, err := s.Tenant("acme").SetQuotas(t.Context(), dcm.Quotas{MaxConcurrentVMs: 1 << 30}, dcm.Quotas{}, storetest.Start())
 	must(t, err)
@@ -143,7 +144,7 @@ func TestHeartbeatReadCostsHalfAUnit(t *testing.T) {
 	t.Parallel()
 	onEachBackend(t, func(t *testing.T, b backend) {
 		t.Parallel()
-		c := b.client(b.endpoint(t, storetest.NewClock(storetest.Start())))
+		c := b.client(b.endpoint(t, clocktest.New(storetest.Start())))
 		table := newTable(t, c)
 		s, now := open(c, table).Tenant(longTenant), storetest.Start()
 		i := someIntent()

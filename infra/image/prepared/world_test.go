@@ -18,6 +18,7 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/cloudinit"
 	"github.com/devcontainer-manager/devcontainer-manager/infra/image/prepared"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm/clocktest"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/hetzner"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/ssm"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/wire"
@@ -30,28 +31,17 @@ const (
 )
 
 // clock stands still until somebody sleeps.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
+type clock struct{ *clocktest.Clock }
 
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) sleep(ctx context.Context, d time.Duration) error {
-	c.mu.Lock()
-	c.now = c.now.Add(d)
-	c.mu.Unlock()
+func (c clock) sleep(ctx context.Context, d time.Duration) error {
+	c.Advance(d)
 	return ctx.Err()
 }
 
 // oven is the servers: each fills itself in twenty seconds and powers off, unless
 // it is broken.
 type oven struct {
-	clock  *clock
+	clock  clock
 	mu     sync.Mutex
 	done   map[string]time.Time
 	data   []string
@@ -80,7 +70,7 @@ func (o *oven) Status(id string) string {
 // world is Hetzner and the parameter store, over the wire.
 type world struct {
 	t     *testing.T
-	clock *clock
+	clock clock
 	oven  *oven
 	api   *hetzner.Server
 	ssm   *ssm.Server
@@ -92,7 +82,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	c := &clock{now: time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC)}
+	c := clock{clocktest.New(time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC))}
 	w := &world{t: t, clock: c, oven: &oven{clock: c, done: map[string]time.Time{}}, wire: wire.New()}
 	w.api = hetzner.New(hetzner.Options{
 		Clock: c, Tokens: map[string]hetzner.Token{token: {Project: project}}, Machine: w.oven,

@@ -55,7 +55,7 @@ func TestTheFront(t *testing.T) {
 	socket := f.socket(t, a)
 	over2 := f.client(true, a)
 	stream := f.stream(t, over2)
-	v.clock.advance(60 * 24 * time.Hour)
+	v.clock.Advance(60 * 24 * time.Hour)
 	second := v.certified(first)
 	f.shown(second)
 	t.Run("a WebSocket that was open before a renewal goes on", func(t *testing.T) { socket.echo("after") })

@@ -23,6 +23,7 @@ import (
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/certificate"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm/clocktest"
 )
 
 const hostname = "vm-aaaaaaaaaa.acme.vm.example.com"
@@ -97,30 +98,13 @@ func (z *zone) values() []string {
 	return slices.Clone(z.texts)
 }
 
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func newClock() *clock { return &clock{now: time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
+func newClock() *clocktest.Clock { return clocktest.New(time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC)) }
 
 // vm is a keeper and what is around it.
 type vm struct {
 	*testing.T
 	zone   *zone
-	clock  *clock
+	clock  *clocktest.Clock
 	dir    string
 	keeper *certificate.Keeper
 }
@@ -385,13 +369,13 @@ func TestRenewal(t *testing.T) {
 	a := newAuthority(t, v.zone, v.clock, ninetyDays)
 	stop := v.start(a)
 	first := v.certified(nil)
-	v.clock.advance(60*24*time.Hour - time.Second)
+	v.clock.Advance(60*24*time.Hour - time.Second)
 	stop()
 	v.start(a)
 	if orders, _, _ := a.seen(); orders != 1 || !v.shown().Leaf.Equal(first.Leaf) {
 		t.Errorf("%d orders before two thirds of its life", orders)
 	}
-	v.clock.advance(time.Second)
+	v.clock.Advance(time.Second)
 	second := v.certified(v.shown())
 	if second.Leaf.Equal(first.Leaf) || second.Leaf.NotBefore.Before(first.Leaf.NotBefore.Add(60*24*time.Hour)) {
 		t.Errorf("valid from %s", second.Leaf.NotBefore)
@@ -435,11 +419,11 @@ func TestWhatIsKept(t *testing.T) {
 		v, a, c := setup(t)
 		a.set(http.StatusTooManyRequests)
 		v.start(a)
-		v.clock.advance(ninetyDays - time.Second)
+		v.clock.Advance(ninetyDays - time.Second)
 		if v.shown() == nil {
 			t.Error("a good certificate is not shown")
 		}
-		v.clock.advance(time.Second)
+		v.clock.Advance(time.Second)
 		if v.shown() != nil {
 			t.Error("it is shown after its end")
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/gateway"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm/clocktest"
 )
 
 const (
@@ -23,29 +24,11 @@ const (
 	password = "a good password"
 )
 
-// testClock is set by hand.
-type testClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *testClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *testClock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 // vm is a gateway and the workspace behind it.
 type vm struct {
 	t *testing.T
 	*gateway.Gateway
-	clock    *testClock
+	clock    *clocktest.Clock
 	servers  sync.Map // of the workspace: port to address
 	activity atomic.Int64
 	input    atomic.Int64
@@ -54,7 +37,7 @@ type vm struct {
 
 func newVM(t *testing.T, change ...func(*gateway.Options)) *vm {
 	t.Helper()
-	v := &vm{t: t, clock: &testClock{now: time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)}}
+	v := &vm{t: t, clock: clocktest.New(time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC))}
 	v.status.Store(&gateway.Status{Phase: dcm.PhaseReady})
 	options := gateway.Options{
 		Hostname: hostname, Password: dcm.NewSecret(password), Clock: v.clock,

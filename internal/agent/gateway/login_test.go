@@ -12,6 +12,7 @@ import (
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/gateway"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm/clocktest"
 )
 
 func TestDoor(t *testing.T) {
@@ -128,11 +129,11 @@ func TestCookie(t *testing.T) {
 		t.Parallel()
 		v := newVM(t)
 		cookie := v.mustLogIn()
-		v.clock.advance(7*24*time.Hour - time.Second)
+		v.clock.Advance(7*24*time.Hour - time.Second)
 		if !opens(v, cookie.Value) {
 			t.Error("it ended early")
 		}
-		v.clock.advance(time.Second)
+		v.clock.Advance(time.Second)
 		if opens(v, cookie.Value) {
 			t.Error("it did not end")
 		}
@@ -289,7 +290,7 @@ func TestTries(t *testing.T) {
 		if answer := v.do(from("203.0.113.8:1000", password)); answer.StatusCode != http.StatusSeeOther {
 			t.Errorf("another client: %s", answer.Status)
 		}
-		v.clock.advance(time.Duration(wait) * time.Second)
+		v.clock.Advance(time.Duration(wait) * time.Second)
 		if answer := v.do(from("203.0.113.7:5000", password)); answer.StatusCode != http.StatusSeeOther {
 			t.Errorf("after Retry-After: %s", answer.Status)
 		}
@@ -329,7 +330,7 @@ func TestTries(t *testing.T) {
 		if !limited {
 			t.Error("a guesser with many addresses is not slowed down")
 		}
-		v.clock.advance(time.Minute)
+		v.clock.Advance(time.Minute)
 		if answer := v.do(from("192.0.2.1:1000", password)); answer.StatusCode != http.StatusSeeOther {
 			t.Errorf("a minute later: %s", answer.Status)
 		}
@@ -341,7 +342,7 @@ func TestTries(t *testing.T) {
 		for i := range 3 * gateway.MaxLimitedClients {
 			clients = append(clients, strconv.Itoa(i))
 		}
-		if n := gateway.LimitedClients(&testClock{}, clients); n != gateway.MaxLimitedClients {
+		if n := gateway.LimitedClients(clocktest.New(time.Time{}), clients); n != gateway.MaxLimitedClients {
 			t.Errorf("%d clients are remembered", n)
 		}
 	})

@@ -7,41 +7,24 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm/clocktest"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/cloudflare"
 )
 
 const zoneID = "023e105f4ecef8ad9ca31a8372d0c353"
 
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 type api struct {
 	*cloudflare.Server
 	url   string
-	clock *clock
+	clock *clocktest.Clock
 }
 
 func newAPI(t *testing.T, o cloudflare.Options) api {
 	t.Helper()
-	c := &clock{now: time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC)}
+	c := clocktest.New(time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC))
 	o.Clock = c
 	o.Zones = map[string]string{zoneID: "example.com", "other": "example.org"}
 	o.Tokens = map[string]cloudflare.Token{
@@ -304,7 +287,7 @@ func TestRateLimit(t *testing.T) {
 	if got.status != 429 || got.header.Get("Retry-After") != "301" {
 		t.Errorf("%d, retry after %q", got.status, got.header.Get("Retry-After"))
 	}
-	api.clock.advance(5 * time.Minute)
+	api.clock.Advance(5 * time.Minute)
 	if got := api.records(t, "full", "GET", "", nil); got.status != 200 {
 		t.Errorf("five minutes later: %d", got.status)
 	}

@@ -3,32 +3,14 @@ package dynamodb_test
 import (
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm/clocktest"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/dynamodb"
 )
 
-// handClock is a clock that is set by hand.
-type handClock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *handClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *handClock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-func newClock() *handClock { return &handClock{now: time.Unix(1_790_000_000, 0)} }
+func newClock() *clocktest.Clock { return clocktest.New(time.Unix(1_790_000_000, 0)) }
 
 func TestPurgeExpired(t *testing.T) {
 	t.Parallel()
@@ -48,7 +30,7 @@ func TestPurgeExpired(t *testing.T) {
 	if n := s.PurgeExpired(); n != 0 {
 		t.Errorf("purged %d items before their time", n)
 	}
-	clock.advance(2 * time.Minute)
+	clock.Advance(2 * time.Minute)
 	if n := len(s.Dump("plain")); n != 4 {
 		t.Errorf("%d items are visible, want all 4 until they are purged", n)
 	}
@@ -71,14 +53,14 @@ func TestClientRequestTokenLastsTenMinutes(t *testing.T) {
 	}
 	count := func() string { return fmt.Sprint(s.Dump("plain")[0]["n"]) }
 	add("1")
-	clock.advance(10*time.Minute - time.Second)
+	clock.Advance(10*time.Minute - time.Second)
 	if body := add("1.0"); count() != "1" || !strings.Contains(body, `"CapacityUnits":2`) {
 		t.Errorf("within ten minutes the same token wrote again: %s, %s", count(), body)
 	}
 	if body := add("2"); !strings.Contains(body, "IdempotentParameterMismatchException") || count() != "1" {
 		t.Errorf("another request under the token: %s", body)
 	}
-	clock.advance(time.Second)
+	clock.Advance(time.Second)
 	if add("2"); count() != "3" {
 		t.Errorf("after ten minutes the token still counts: %s", count())
 	}

@@ -8,37 +8,20 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm/clocktest"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/hetzner"
 )
 
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func newClock() *clock { return &clock{now: time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
+func newClock() *clocktest.Clock { return clocktest.New(time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC)) }
 
 // api is a simulated API over HTTP.
 type api struct {
 	*hetzner.Server
 	url   string
-	clock *clock
+	clock *clocktest.Clock
 }
 
 func newAPI(t *testing.T, o hetzner.Options) api {
@@ -251,7 +234,7 @@ func TestRateLimit(t *testing.T) {
 	if got := a.call(t, "another", "GET", "/servers", nil); got.status != 200 {
 		t.Errorf("another project: %d", got.status)
 	}
-	a.clock.advance(20 * time.Minute)
+	a.clock.Advance(20 * time.Minute)
 	if got := a.call(t, "full", "GET", "/servers", nil); got.status != 200 {
 		t.Errorf("after a third of an hour: %d", got.status)
 	}
@@ -273,7 +256,7 @@ func TestDeletion(t *testing.T) {
 	if got := a.call(t, "full", "POST", "/servers", order("one")); got.status != 409 {
 		t.Errorf("the name: %d", got.status)
 	}
-	a.clock.advance(time.Minute)
+	a.clock.Advance(time.Minute)
 	if got := a.call(t, "full", "GET", "/servers/"+id, nil); got.status != 404 || len(a.State()) != 0 {
 		t.Errorf("a minute later: %d, %v", got.status, a.State())
 	}

@@ -36,7 +36,7 @@ func TestSnapshots(t *testing.T) {
 	expect(a.call(t, "full", "DELETE", "/servers/"+server, nil), 423, "locked")
 	expect(a.call(t, "full", "DELETE", "/images/"+id, nil), 423, "locked")
 	expect(a.call(t, "full", "POST", "/servers", order("one").with("image", id)), 422, "invalid_input")
-	a.clock.advance(time.Minute)
+	a.clock.Advance(time.Minute)
 	action := expect(a.call(t, "full", "GET", fmt.Sprintf("/actions/%.0f", made.at("action", "id")), nil), 200, "")
 	if action.at("action", "status") != "success" {
 		t.Errorf("the action is %v", action.body)

@@ -168,7 +168,7 @@ func TestAServerBeingDeletedIsStillThere(t *testing.T) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	wantKind(t, s.provider.DeleteVM(t.Context(), credential("full"), v.ID), dcm.KindUnavailable)
-	s.clock.advance(20 * time.Second)
+	s.clock.Advance(20 * time.Second)
 	if got, err = s.provider.GetVM(t.Context(), credential("full"), v.Ref()); err != nil || got != nil {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -189,7 +189,7 @@ func TestRetryAfter(t *testing.T) {
 	if !ok || e.Kind != dcm.KindRateLimited || e.RetryAfter != 10*time.Second {
 		t.Fatalf("got %+v", e)
 	}
-	s.clock.advance(e.RetryAfter)
+	s.clock.Advance(e.RetryAfter)
 	if _, err := s.provider.GetVM(t.Context(), credential("full"), ref); err != nil {
 		t.Errorf("after waiting: %v", err)
 	}

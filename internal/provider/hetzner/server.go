@@ -78,11 +78,7 @@ func checkRequest(op string, r dcm.ServerRequest) error {
 // server is gone. A server that another action holds is KindUnavailable.
 func (p *Provider) DeleteVM(ctx context.Context, c dcm.Credential, id string) error {
 	const op = "delete server"
-	client, err := p.client(op, c)
-	if err != nil {
-		return err
-	}
-	number, err := serverID(op, id)
+	client, number, err := p.at(op, c, id)
 	if err != nil {
 		return err
 	}
@@ -126,11 +122,7 @@ func (p *Provider) GetVM(ctx context.Context, c dcm.Credential, ref dcm.ServerRe
 // accepted. A server that another action holds is KindUnavailable.
 func (p *Provider) StartVM(ctx context.Context, c dcm.Credential, id string) error {
 	const op = "start server"
-	client, err := p.client(op, c)
-	if err != nil {
-		return err
-	}
-	number, err := serverID(op, id)
+	client, number, err := p.at(op, c, id)
 	if err != nil {
 		return err
 	}
@@ -160,6 +152,16 @@ func (p *Provider) byName(ctx context.Context, client *hcloud.Client, op, name s
 		}
 	}
 	return nil, nil
+}
+
+// at is for a call about one server.
+func (p *Provider) at(op string, c dcm.Credential, id string) (*hcloud.Client, int64, error) {
+	client, err := p.client(op, c)
+	if err != nil {
+		return nil, 0, err
+	}
+	number, err := serverID(op, id)
+	return client, number, err
 }
 
 func serverID(op, text string) (int64, error) {

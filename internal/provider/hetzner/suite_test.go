@@ -3,46 +3,28 @@ package hetzner_test
 import (
 	"net/http"
 	"net/http/httptest"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm/clocktest"
 	sim "github.com/devcontainer-manager/devcontainer-manager/internal/local/hetzner"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/wire"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/provider/hetzner"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/provider/providertest"
 )
 
-// clock is a clock that stands still until it is advanced.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 // stack is the provider, over HTTP, against a simulated API.
 type stack struct {
 	provider *hetzner.Provider
 	api      *sim.Server
 	wire     *wire.Wire
-	clock    *clock
+	clock    *clocktest.Clock
 }
 
 func newStack(t *testing.T, o sim.Options) stack {
 	t.Helper()
-	c := &clock{now: time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC)}
+	c := clocktest.New(time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC))
 	o.Clock = c
 	if o.Tokens == nil {
 		o.Tokens = map[string]sim.Token{
@@ -88,7 +70,7 @@ func subject(s stack) providertest.Subject {
 			r.Header.Set("Authorization", "Bearer full")
 			s.api.ServeHTTP(httptest.NewRecorder(), r)
 		},
-		Settle:   func() { s.clock.advance(time.Minute) },
+		Settle:   func() { s.clock.Advance(time.Minute) },
 		PageSize: 50, CheckCalls: 2,
 		Wire: s.wire, Service: "hetzner",
 		Create: "CreateServer", Get: "GetServer", List: "ListServers", Delete: "DeleteServer",

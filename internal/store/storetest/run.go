@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm/clocktest"
 )
 
 // New makes an empty store. It is called once for every scenario.
@@ -100,7 +101,7 @@ func Run(t *testing.T, newStore New) {
 	for _, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			clock := NewClock(Start())
+			clock := clocktest.New(Start())
 			s.run(t, &subject{Store: newStore(t, clock, dcm.Quotas{MaxConcurrentVMs: Quota}), clock: clock})
 		})
 	}

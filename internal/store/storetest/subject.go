@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm/clocktest"
 )
 
 // The tenants of the suite.
@@ -19,7 +20,7 @@ const (
 // subject is the store under test, with the steps that scenarios share.
 type subject struct {
 	dcm.Store
-	clock *Clock
+	clock *clocktest.Clock
 }
 
 func (s *subject) acme() dcm.TenantStore { return s.Tenant(acme) }

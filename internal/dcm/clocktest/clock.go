@@ -1,4 +1,5 @@
-package storetest
+// Package clocktest has the clock of tests whose time is theirs to move.
+package clocktest
 
 import (
 	"sync"
@@ -11,8 +12,8 @@ type Clock struct {
 	now time.Time
 }
 
-// NewClock returns a clock that shows now.
-func NewClock(now time.Time) *Clock { return &Clock{now: now} }
+// New returns a clock that shows now.
+func New(now time.Time) *Clock { return &Clock{now: now} }
 
 // Now returns what the clock shows.
 func (c *Clock) Now() time.Time {
