@@ -155,13 +155,20 @@ func (s *shardOf) next(ctx context.Context, list lister, until time.Time) (fresh
 	if err := guard(func() (err error) { due, err = list(ctx, s.number, until, size); return err }); err != nil {
 		return nil, false, err
 	}
-	for _, i := range due {
-		if key := string(i.tenant) + "/" + i.id; !s.seen[key] {
-			s.seen[key] = true
-			fresh = append(fresh, i)
+	fresh = unseen(s.seen, due, func(i item) string { return string(i.tenant) + "/" + i.id })
+	return fresh, len(fresh) > 0 && len(due) == size, nil
+}
+
+// unseen returns what is not in seen, and puts it there.
+func unseen[T any, ID comparable](seen map[ID]bool, due []T, id func(T) ID) []T {
+	fresh := due[:0:0]
+	for _, d := range due {
+		if key := id(d); !seen[key] {
+			seen[key] = true
+			fresh = append(fresh, d)
 		}
 	}
-	return fresh, len(fresh) > 0 && len(due) == size, nil
+	return fresh
 }
 
 // items handles items side by side, and reports whether there was time for all.

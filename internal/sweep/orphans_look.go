@@ -55,13 +55,7 @@ func (r *orphanRun) shard(ctx context.Context, shard int, until time.Time) error
 		if err != nil {
 			return err
 		}
-		fresh := due[:0:0]
-		for _, d := range due {
-			if !seen[d.Tenant] {
-				seen[d.Tenant] = true
-				fresh = append(fresh, d)
-			}
-		}
+		fresh := unseen(seen, due, func(d dcm.DueTenant) dcm.TenantID { return d.Tenant })
 		if len(fresh) > 0 {
 			// Noted before there may be no time: what no run reaches is late.
 			r.oldest = max(r.oldest, age(until, fresh[0].DueAt))
