@@ -49,13 +49,16 @@ web: ## fetch xterm.js for the terminal page (needs npm)
 
 ##@ Check
 
+# Most tests wait more than they work, for a clock, a child or a socket.
+AT_ONCE := -parallel 8
+
 .PHONY: test
 test: web functions-host ## every test that needs nothing but Go (under 2 minutes)
-	DCM_FUNCTIONS=$(abspath $(DIST)/functions/$(HOST_ARCH)) go test ./...
+	GOGC=200 DCM_FUNCTIONS=$(abspath $(DIST)/functions/$(HOST_ARCH)) go test $(AT_ONCE) ./...
 
 .PHONY: race
 race: web functions-host ## the same under the race detector (needs a C compiler)
-	DCM_FUNCTIONS=$(abspath $(DIST)/functions/$(HOST_ARCH)) go test -race -timeout 20m ./...
+	DCM_FUNCTIONS=$(abspath $(DIST)/functions/$(HOST_ARCH)) go test -race -timeout 20m $(AT_ONCE) ./...
 
 .PHONY: property
 property: web ## random operations of three tenants against a model; STEPS=10000 SEED=0 (any)

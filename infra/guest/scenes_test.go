@@ -3,11 +3,10 @@ package guest_test
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
@@ -88,16 +87,7 @@ func TestIPv6Metadata(t *testing.T) {
 // control plane that is a day ahead of its guests.
 func TestAWrongClock(t *testing.T) {
 	t.Run("ahead", func(t *testing.T) {
-		w := mustStart(t, worldOptions{prepare: func(root string) error {
-			unit := filepath.Join(root, "etc/systemd/system/dcm-agent.service.d")
-			if err := os.MkdirAll(unit, 0o755); err != nil {
-				return err
-			}
-			if err := os.WriteFile(filepath.Join(root, "etc/ahead"), []byte("24h"), 0o644); err != nil {
-				return err
-			}
-			return os.WriteFile(filepath.Join(unit, "clock.conf"), []byte("[Service]\nEnvironment=DCM_LOCAL_CLOCK=/etc/ahead\n"), 0o644)
-		}})
+		w := mustStart(t, worldOptions{prepare: aheadBy(24 * time.Hour)})
 		w.requireLives(w.mustBeReady(nil))
 	})
 	t.Run("behind", func(t *testing.T) {
@@ -114,7 +104,7 @@ func (w *world) requireLives(v vm) {
 	w.t.Helper()
 	beats := func() int {
 		n := 0
-		for line := range strings.Lines(w.functions.text()) {
+		for line := range strings.Lines(w.functions.String()) {
 			if strings.Contains(line, `"function":"vms-heartbeat"`) && strings.Contains(line, v.ID) {
 				n++
 			}

@@ -1,12 +1,9 @@
 package guest_test
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -21,6 +18,7 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app/registry"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/localtest"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/machine"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/machine/guest"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/web"
@@ -61,7 +59,7 @@ type world struct {
 	// patience is how long its guests may take.
 	patience time.Duration
 	// functions is what the functions log.
-	functions *lockedBuffer
+	functions *localtest.Log
 }
 
 type worldOptions struct {
@@ -71,6 +69,8 @@ type worldOptions struct {
 	machine     bool                    // a machine of QEMU, not a container
 	engine      bool                    // with a container engine
 	tls         bool                    // certificates from Pebble
+	// broken says that a function fails now, before it has done anything.
+	broken func(function string) bool
 }
 
 // disk is the disk, and for a machine the kernel, that guests boot. Without its
@@ -93,6 +93,13 @@ func (o worldOptions) disk(t *testing.T) (disk, kernel string) {
 	return disk, ""
 }
 
+func (o worldOptions) functions() local.Functions {
+	if o.broken == nil {
+		return registry.Function
+	}
+	return localtest.Breaking(registry.Function, o.broken)
+}
+
 // mustStart brings a world up. Without a disk there is nothing to boot, and the
 // test is skipped; with one, whatever else is missing fails the test.
 func mustStart(t *testing.T, o worldOptions) *world {
@@ -105,7 +112,7 @@ func mustStart(t *testing.T, o worldOptions) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, key: mustKey(t), client: &http.Client{Transport: &http.Transport{}}, functions: &lockedBuffer{}, patience: patience}
+	w := &world{t: t, key: mustKey(t), client: &http.Client{Transport: &http.Transport{}}, functions: &localtest.Log{}, patience: patience}
 	switch {
 	case o.machine:
 		w.patience = machinePatience
@@ -120,7 +127,7 @@ func mustStart(t *testing.T, o worldOptions) *world {
 	logs := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	options := local.Options{
 		Template: "../../template.yaml", AgentBinary: agent, Dir: t.TempDir(), HeartbeatInterval: time.Second,
-		Address: guest.Address, Environment: o.environment, FunctionOutput: w.functions, Logger: logs, Functions: registry.Function,
+		Address: guest.Address, Environment: o.environment, FunctionOutput: w.functions, Logger: logs, Functions: o.functions(),
 		ManualSchedules: true,
 		Hardware: func(m machine.Options) (machine.Hardware, error) {
 			g, err := guest.New(guest.Options{
@@ -141,7 +148,7 @@ func mustStart(t *testing.T, o worldOptions) *world {
 	w.signer.serves(w.Stack)
 	t.Cleanup(func() {
 		if t.Failed() {
-			w.dump(w.functions.text())
+			w.dump(w.functions.String())
 		}
 		if err := w.Close(); err != nil {
 			t.Error(err)
@@ -186,23 +193,6 @@ func (w *world) dump(functions string) {
 	}
 }
 
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *lockedBuffer) text() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // agentBinary builds the agent once, as a deployment does.
 var agentBinary = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv("DCM_AGENT_BINARY"); path != "" {
@@ -221,50 +211,10 @@ var agentBinary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// do calls the API, or the controls, and returns status and body.
-func (w *world) do(method, path string, body any) (int, []byte) {
-	w.t.Helper()
-	var b []byte
-	if body != nil {
-		var err error
-		if b, err = json.Marshal(body); err != nil {
-			w.t.Fatal(err)
-		}
-	}
-	r, err := http.NewRequestWithContext(w.t.Context(), method, w.URL+path, bytes.NewReader(b))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if strings.HasPrefix(path, "/_local/") {
-		r.Host = "localhost" // guests may not use the controls, see local.front
-	}
-	r.Header.Set("Authorization", "Bearer "+w.token)
-	r.Header.Set("Content-Type", "application/json")
-	answer, err := w.client.Do(r)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return answer.StatusCode, text
-}
-
-// must calls the API and decodes the answer into v.
+// must calls the API, or the controls, and decodes the answer into v.
 func (w *world) must(want int, method, path string, body, v any) {
 	w.t.Helper()
-	status, text := w.do(method, path, body)
-	if status != want {
-		w.t.Fatalf("%s %s: %d %s", method, path, status, text)
-	}
-	if v == nil {
-		return
-	}
-	if err := json.Unmarshal(text, v); err != nil {
-		w.t.Fatalf("%s %s answers %s: %v", method, path, text, err)
-	}
+	localtest.Caller{URL: w.URL, Client: w.client, Token: w.token}.Must(w.t, want, method, path, body, v)
 }
 
 // vm is what the API shows, as far as the tests read it.

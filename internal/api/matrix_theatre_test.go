@@ -82,7 +82,7 @@ func newTheatre(t *testing.T) *theatre {
 	}
 	stack, err := local.Start(t.Context(), local.Options{
 		Template: "../../template.yaml", Functions: s.function, AgentBinary: agent, Dir: t.TempDir(), ManualSchedules: true,
-		DynamoDB: os.Getenv("DCM_TEST_DYNAMODB_ENDPOINT"), Machine: s.hardware,
+		DynamoDB: os.Getenv("DCM_TEST_DYNAMODB_ENDPOINT"), Machine: s.hardware, Repository: repository,
 	})
 	if err != nil {
 		t.Fatal(err)

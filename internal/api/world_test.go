@@ -24,6 +24,9 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/issuer"
 )
 
+// repository is what VMs are made for; nobody here clones it.
+const repository = "https://git.example.com/sample.git"
+
 // world is the whole control plane over the stand-ins, with servers on paper:
 // the test plays the VMs.
 type world struct {
@@ -56,7 +59,7 @@ func newWorld(t *testing.T, environment map[string]string, relays ...*relay) *wo
 	}
 	stack, err := local.Start(t.Context(), local.Options{
 		Template: "../../template.yaml", Functions: w.function, AgentBinary: agent,
-		Dir: t.TempDir(), ManualSchedules: true, Environment: environment, Machine: w.hardware,
+		Dir: t.TempDir(), ManualSchedules: true, Environment: environment, Machine: w.hardware, Repository: repository,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -73,7 +73,7 @@ func TestAVMWhoseCleanupFailsDeletesItsOwnServer(t *testing.T) {
 		t.Errorf("the receipt is %+v", shown.Receipt)
 	}
 	s.requireNothingLeft()
-	if strings.Contains(s.output.text(), token) {
+	if strings.Contains(s.output.String(), token) {
 		t.Error("a function's log shows the token")
 	}
 	// What was saved is carried on.

@@ -105,7 +105,7 @@ func requireReachable(t *testing.T, s *system, v vm) {
 
 func requireQuota(t *testing.T, s *system) {
 	t.Helper()
-	status, body := s.do("POST", "/vms", s.token, map[string]any{"name": "one more", "repoUrl": s.SampleRepository, "size": "small"})
+	status, body := s.caller().Do(s.t, "POST", "/vms", map[string]any{"name": "one more", "repoUrl": s.SampleRepository, "size": "small"})
 	if status < 400 || !bytes.Contains(body, []byte(`"quota_exceeded"`)) {
 		t.Errorf("beyond the quota: %d %s", status, body)
 	}
@@ -164,7 +164,7 @@ func TestALaunchThatFailsLeavesNothing(t *testing.T) {
 	s := mustStartSystem(t, systemOptions{environment: map[string]string{"MAX_CONCURRENT_VMS": "1"}})
 	s.loseAnswer("cloudflare", "BatchRecords")
 	s.loseAnswer("hetzner", "DeleteServer")
-	status, body := s.do("POST", "/vms", s.token, map[string]any{"name": "x", "repoUrl": s.SampleRepository, "size": "small"})
+	status, body := s.caller().Do(s.t, "POST", "/vms", map[string]any{"name": "x", "repoUrl": s.SampleRepository, "size": "small"})
 	if status == http.StatusCreated {
 		t.Skip("the launch took the loss")
 	}

@@ -89,6 +89,9 @@ func (s *Stack) startServices(ctx context.Context) (err error) {
 }
 
 func (s *Stack) makeSample(ctx context.Context) (err error) {
+	if s.SampleRepository = s.options.Repository; s.SampleRepository != "" {
+		return nil
+	}
 	s.SampleRepository, err = sampleRepository(ctx, s.Dir)
 	return err
 }

@@ -1,7 +1,6 @@
 package local_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/localtest"
 )
 
 // echo is a function that answers with what it was built and called with, and
@@ -100,35 +100,13 @@ func mustStart(t *testing.T, change ...func(*local.Options)) *stack {
 // call sends a JSON body and decodes the answer into v, if it is not nil.
 func (s *stack) call(method, path, token string, body, v any) int {
 	s.t.Helper()
-	var b []byte
-	if body != nil {
-		var err error
-		if b, err = json.Marshal(body); err != nil {
-			s.t.Fatal(err)
-		}
-	}
-	r, err := http.NewRequestWithContext(s.t.Context(), method, s.URL+path, bytes.NewReader(b))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if token != "" {
-		r.Header.Set("Authorization", "Bearer "+token)
-	}
-	answer, err := s.client.Do(r)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if v != nil && answer.StatusCode < 300 {
+	status, text := localtest.Caller{URL: s.URL, Client: s.client, Token: token}.Do(s.t, method, path, body)
+	if v != nil && status < 300 {
 		if err := json.Unmarshal(text, v); err != nil {
 			s.t.Fatalf("%s %s answers %s: %v", method, path, text, err)
 		}
 	}
-	return answer.StatusCode
+	return status
 }
 
 func (s *stack) mustMint(body any) string {

@@ -43,6 +43,9 @@ type Options struct {
 	// Doors are where the stack's user comes in, if Address is out of reach; nil
 	// for Address itself.
 	Doors *Doors
+	// Repository is the URL of a git repository to make VMs for; "" for a sample,
+	// which git then makes.
+	Repository string
 	// Hardware makes what servers are; nil for processes.
 	Hardware func(machine.Options) (machine.Hardware, error)
 	// Dir is where everything is kept while the stack runs; "" for a new

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdkdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -67,13 +68,21 @@ type services struct {
 	otherDynamoDB http.Handler
 }
 
+// signingKey is the key of all issuers of this process, each of which has a URL of
+// its own: stacks come by the hundred in tests, and a key is long to find.
+var signingKey = sync.OnceValues(issuer.NewKey)
+
 func newServices(o Options, dir string, clock *Clock) (*services, error) {
 	for _, name := range []string{"servers", "objects"} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
 			return nil, fmt.Errorf("make directories: %w", err)
 		}
 	}
-	i, err := issuer.New(issuer.Options{Clock: clock, Audience: audience, TenantClaim: tenantClaim})
+	signing, err := signingKey()
+	if err != nil {
+		return nil, err
+	}
+	i, err := issuer.New(issuer.Options{Clock: clock, Audience: audience, TenantClaim: tenantClaim, Key: signing})
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,7 @@
 package local_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -25,6 +22,7 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/app/registry"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/localtest"
 )
 
 // patience is how long anything may take before a test gives it up.
@@ -61,7 +59,7 @@ type system struct {
 	t      *testing.T
 	client *http.Client
 	token  string
-	output *lockedBuffer       // the functions' log
+	output *localtest.Log      // the functions' log
 	getenv func(string) string // of some function
 }
 
@@ -86,19 +84,19 @@ func mustStartSystem(t *testing.T, o systemOptions) *system {
 	if o.heartbeat == 0 {
 		o.heartbeat = time.Second
 	}
-	output := &lockedBuffer{b: &bytes.Buffer{}}
+	output := &localtest.Log{}
 	s := &system{t: t, output: output}
+	functions := local.Functions(registry.Function)
+	if o.broken != nil {
+		functions = localtest.Breaking(functions, o.broken)
+	}
 	stack, err := local.Start(t.Context(), local.Options{
 		Template: "../../template.yaml", AgentBinary: o.agent, Dir: t.TempDir(), HeartbeatInterval: o.heartbeat,
 		Environment: o.environment, TLS: o.tls, FunctionOutput: output,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Functions: func(name string, getenv func(string) string, clock dcm.Clock, output io.Writer) (lambda.Handler, error) {
 			s.getenv = getenv
-			h, err := registry.Function(name, getenv, clock, output)
-			if err != nil || o.broken == nil {
-				return h, err
-			}
-			return breakable{h, func() bool { return o.broken(name) }}, nil
+			return functions(name, getenv, clock, output)
 		},
 	})
 	if err != nil {
@@ -108,7 +106,7 @@ func mustStartSystem(t *testing.T, o systemOptions) *system {
 	t.Cleanup(func() {
 		if t.Failed() {
 			s.dumpLogs()
-			for line := range strings.Lines(output.text()) {
+			for line := range strings.Lines(output.String()) {
 				if !strings.Contains(line, `"function":"vms-get"`) {
 					t.Log(strings.TrimSpace(line))
 				}
@@ -123,36 +121,6 @@ func mustStartSystem(t *testing.T, o systemOptions) *system {
 	s.must(http.StatusOK, "POST", "/_local/token", map[string]any{"tenant": "default", "user": "u", "permissions": []string{"*"}}, &answer)
 	s.token = answer.Token
 	return s
-}
-
-// breakable is a function that fails while it is broken.
-type breakable struct {
-	lambda.Handler
-	broken func() bool
-}
-
-func (b breakable) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	if b.broken() {
-		return nil, errors.New("broken by the test")
-	}
-	return b.Handler.Invoke(ctx, payload)
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  *bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *lockedBuffer) text() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 func (s *system) dumpLogs() {
@@ -173,47 +141,15 @@ func (s *system) dumpLogs() {
 	}
 }
 
-// do calls the API and returns status and body.
-func (s *system) do(method, path, token string, body any) (int, []byte) {
-	s.t.Helper()
-	var b []byte
-	if body != nil {
-		var err error
-		if b, err = json.Marshal(body); err != nil {
-			s.t.Fatal(err)
-		}
-	}
-	r, err := http.NewRequestWithContext(s.t.Context(), method, s.URL+path, bytes.NewReader(b))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	r.Header.Set("Authorization", "Bearer "+token)
-	r.Header.Set("Content-Type", "application/json")
-	answer, err := s.client.Do(r)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return answer.StatusCode, text
+// caller is the user.
+func (s *system) caller() localtest.Caller {
+	return localtest.Caller{URL: s.URL, Client: s.client, Token: s.token}
 }
 
 // must calls the API as the user and decodes the answer into v.
 func (s *system) must(want int, method, path string, body, v any) {
 	s.t.Helper()
-	status, text := s.do(method, path, s.token, body)
-	if status != want {
-		s.t.Fatalf("%s %s: %d %s", method, path, status, text)
-	}
-	if v == nil {
-		return
-	}
-	if err := json.Unmarshal(text, v); err != nil {
-		s.t.Fatalf("%s %s answers %s: %v", method, path, text, err)
-	}
+	s.caller().Must(s.t, want, method, path, body, v)
 }
 
 // vm is what the API shows, as far as the tests read it.

@@ -28,6 +28,9 @@ type Options struct {
 	Audience string
 	// TenantClaim is the name of the claim that holds the tenant; "" for none.
 	TenantClaim string
+	// Key signs the tokens; nil for one of the issuer's own, which takes a second of
+	// a processor to find.
+	Key *rsa.PrivateKey
 }
 
 // Issuer serves its metadata and mints tokens.
@@ -38,15 +41,25 @@ type Issuer struct {
 	url     string
 }
 
-// New makes an issuer with a key of its own. SetURL must be called before it
-// is of use.
+// New makes an issuer. SetURL must be called before it is of use.
 func New(o Options) (*Issuer, error) {
+	if o.Key == nil {
+		var err error
+		if o.Key, err = NewKey(); err != nil {
+			return nil, err
+		}
+	}
+	sum := sha256.Sum256(o.Key.N.Bytes())
+	return &Issuer{options: o, key: o.Key, keyID: base64.RawURLEncoding.EncodeToString(sum[:9])}, nil
+}
+
+// NewKey finds a key.
+func NewKey() (*rsa.PrivateKey, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return nil, fmt.Errorf("make the issuer's key: %w", err)
 	}
-	sum := sha256.Sum256(key.N.Bytes())
-	return &Issuer{options: o, key: key, keyID: base64.RawURLEncoding.EncodeToString(sum[:9])}, nil
+	return key, nil
 }
 
 // SetURL says where the issuer is served: its identifier, without a trailing
