@@ -116,6 +116,9 @@ e2e: web ## the main job in a browser (needs chromium)
 # the test.
 ALONE := unshare --net --mount --pid --fork --kill-child --mount-proc
 
+# The longest first.
+GUEST_TESTS := TestMainJob TestAWrongClock TestAlone TestSelfDestruct TestABadDownload TestAnUnreachableControlPlane TestIPv6Metadata
+
 .PHONY: e2e-guest
 e2e-guest: web ## the main job on real Linux guests in systemd-nspawn (needs root and a few Debian packages)
 	@[ "$$(id -u)" = 0 ] || { echo "make $@: needs root, to boot guests" >&2; exit 1; }
@@ -126,10 +129,11 @@ e2e-guest: web ## the main job on real Linux guests in systemd-nspawn (needs roo
 	$(call need,nft,Debian: nftables)
 	$(call need,zstd)
 	@CGO_ENABLED=0 go build $(REPRODUCIBLE) -o $(DIST)/guest/dcm-agent ./cloudinit/agent
+	@go test -c -o $(DIST)/guest/guest.test ./infra/guest
 	@disk=$$(infra/guest/rootfs.sh $(CACHE)) && \
-		DCM_GUEST_DISK=$$disk DCM_AGENT_BINARY=$(abspath $(DIST)/guest/dcm-agent) \
-		go test -exec '$(ALONE)' -count=1 -v -timeout 8m -skip 'TestMachine|TestEngine' ./infra/guest && \
-		DCM_GUEST_DISK=$$disk go test -count=1 -v -timeout 4m -run TestGuests ./infra/local
+		export DCM_GUEST_DISK=$$disk DCM_AGENT_BINARY=$(abspath $(DIST)/guest/dcm-agent) && \
+		infra/guest/each.sh $(DIST)/guest/guest.test $(or $(GUESTS_AT_ONCE),3) $(GUEST_TESTS) && \
+		go test -count=1 -v -timeout 4m -run TestGuests ./infra/local
 
 .PHONY: e2e-vm
 e2e-vm: web ## the same in a machine of QEMU, with a kernel and Hetzner's own datasource (needs qemu-system-x86_64)
