@@ -40,11 +40,17 @@ type loadSize struct {
 // it there is no load: make load is a check of its own.
 func loadOf(t *testing.T) loadSize {
 	t.Helper()
-	size := loadSize{workers: 16, faults: 0.02}
-	if _, err := fmt.Sscanf(os.Getenv("DCM_LOAD"), "%d,%d,%d,%d", &size.tenants, &size.posts, &size.vms, &size.rounds); err != nil {
+	size, err := askedLoad()
+	if err != nil {
 		t.Skipf("DCM_LOAD=%q: %v; make load sets it", os.Getenv("DCM_LOAD"), err)
 	}
 	return size
+}
+
+func askedLoad() (loadSize, error) {
+	size := loadSize{workers: 16, faults: 0.02}
+	_, err := fmt.Sscanf(os.Getenv("DCM_LOAD"), "%d,%d,%d,%d", &size.tenants, &size.posts, &size.vms, &size.rounds)
+	return size, err
 }
 
 // TestLoad launches VMs of many tenants at once, has them heartbeat, back up and
