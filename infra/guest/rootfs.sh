@@ -110,7 +110,8 @@ if [ "$kind" = vm ]; then
     trap 'rm -rf --one-file-system "$new"' EXIT
     mkdir "$new/image"
     cp "$disk"/boot/vmlinuz-* "$new/image/vmlinuz"
-    mke2fs -q -t ext4 -d "$disk" "$new/image/disk.ext4" 3G
+    # What the script prints is the directory alone; -q does not keep this one quiet.
+    mke2fs -q -t ext4 -d "$disk" "$new/image/disk.ext4" 3G >&2
     mv "$new/image" "$disk.image"
   fi
   disk=$disk.image
