@@ -60,7 +60,7 @@ func (r *orphanRun) resumeOne(ctx context.Context, d dcm.DueOrphan, failures map
 		if failures[holder] >= failuresOfOne {
 			// Before those that were tried: they had their turn.
 			next = r.Clock.Now().Add(orphansInterval)
-			return errNotTried
+			return dcm.ErrNotTried
 		}
 		if r.Clock.Now().Sub(noted.FoundAt) < dcm.EventTTL {
 			next = r.Clock.Now().Add(dcm.ReconcileInterval)
