@@ -91,12 +91,16 @@ type lister func(ctx context.Context, shard int, until time.Time, limit int) ([]
 
 // dueRun is one run over what is due. What waits longest comes first, whatever
 // its shard: a run that has no time for all leaves the others to the next one.
+// After a run that was killed, they come in any order: whichever killed it is not
+// before all others again, and in a few such runs everything else is done.
 type dueRun struct {
 	name  string
 	clock dcm.Clock
 	log   *slog.Logger
 	meter dcm.Meter
 	dry   bool
+	// careful is set after a run that was killed.
+	careful bool
 	// atOnce is how many items are handled side by side, spare what must be left
 	// of the run to begin one.
 	atOnce int
@@ -117,8 +121,8 @@ type dueRun struct {
 // tenantsShare is what a tenant has of a run.
 type tenantsShare struct{ slots, failures int }
 
-// share is a tenant's; the caller has mu.
-func (r *dueRun) share(t dcm.TenantID) *tenantsShare {
+// of is the tenant's share; the caller has mu.
+func (r *dueRun) of(t dcm.TenantID) *tenantsShare {
 	if r.ofOne == nil {
 		r.ofOne = map[dcm.TenantID]*tenantsShare{}
 	}
@@ -156,6 +160,9 @@ func (r *dueRun) all(ctx context.Context, list lister) error {
 		slices.SortStableFunc(fresh, func(a, b item) int { return a.dueAt.Compare(b.dueAt) })
 		if first && !r.dry {
 			r.measure(fresh, until)
+		}
+		if r.careful {
+			shuffle(fresh)
 		}
 		r.report.Due += len(fresh)
 		if !r.items(ctx, fresh) {
@@ -240,18 +247,18 @@ func (r *dueRun) items(ctx context.Context, due []item) bool {
 func (r *dueRun) begin(waiting []item) item {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := max(0, slices.IndexFunc(waiting, func(i item) bool { return r.share(i.tenant).slots < slotsOfOne }))
+	n := max(0, slices.IndexFunc(waiting, func(i item) bool { return r.of(i.tenant).slots < slotsOfOne }))
 	next := waiting[n]
 	copy(waiting[1:n+1], waiting[:n])
 	waiting[0] = next
-	r.share(next.tenant).slots++
+	r.of(next.tenant).slots++
 	return next
 }
 
 func (r *dueRun) leave(i item) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.share(i.tenant).slots--
+	r.of(i.tenant).slots--
 }
 
 // again tries once more, one after the other, what overran its time. Nothing
@@ -271,6 +278,10 @@ func (r *dueRun) again(ctx context.Context) {
 // one handles an item in its own time. What is noted of a failure outlasts that,
 // and the run's own end.
 func (r *dueRun) one(ctx, work context.Context, i item, patient bool) {
+	if r.careful {
+		// Should this run be killed too, its log ends with what may have done it.
+		r.log.InfoContext(ctx, "sweep item begins", i.kind, i.id, "tenant", i.tenant)
+	}
 	err := guard(func() error { return r.try(work, i) })
 	if err != nil && work.Err() != nil {
 		err = errors.Join(errOverran, err)
@@ -305,7 +316,7 @@ func (r *dueRun) note(i item, err error, again bool) {
 	default:
 		r.report.Failed++
 	}
-	r.share(i.tenant).failures++
+	r.of(i.tenant).failures++
 }
 
 func (r *dueRun) try(work context.Context, i item) error {
@@ -323,7 +334,7 @@ func (r *dueRun) try(work context.Context, i item) error {
 func (r *dueRun) failsOn(t dcm.TenantID) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.share(t).failures >= failuresOfOne
+	return r.of(t).failures >= failuresOfOne
 }
 
 // plan says what would be done to an item.

@@ -37,12 +37,18 @@ type Keys struct {
 // only if it could not list; items that failed are in the report.
 func (s *Keys) Run(ctx context.Context, o Order) (Report, error) {
 	r := &dueRun{
-		name: "sweep-keys", clock: s.Clock, log: s.Log, meter: s.Meter, dry: o.DryRun, atOnce: 1, spare: spareTime,
+		name: "sweep-keys", clock: s.Clock, log: s.Log, meter: s.Meter, dry: o.DryRun, careful: o.Careful,
+		atOnce: 1, spare: spareTime,
 		limit: share,
 	}
-	err := r.all(ctx, s.tenants)
-	r.patient = true
-	err = errors.Join(err, r.all(ctx, s.workspaces))
+	tenants := func() error { r.patient = false; return r.all(ctx, s.tenants) }
+	workspaces := func() error { r.patient = true; return r.all(ctx, s.workspaces) }
+	first, second := tenants, workspaces
+	if o.Careful && toss() {
+		first, second = workspaces, tenants
+	}
+	err := first()
+	err = errors.Join(err, second())
 	r.again(ctx)
 	return r.end(ctx, err)
 }

@@ -35,7 +35,9 @@ type OrphanHandler interface {
 
 // Orphans is the sweep over what nothing live owns: servers, DNS records and
 // unfinished uploads, in the platform's accounts with every run and in each
-// tenant's own every hour; and over live records whose server is gone.
+// tenant's own every hour; and over live records whose server is gone. After a run
+// that was killed, what is due has its next time before it is looked at, and the
+// platform's accounts have every other turn: whichever killed it lets others by.
 //
 // Everything is listed, whole or not at all, before any record is read. So a
 // thing that came to be meanwhile is not in the list, and a record that ended
@@ -90,7 +92,7 @@ type PlannedDeletion struct {
 // not tell what is due; accounts that failed are in the report.
 func (s *Orphans) Run(ctx context.Context, o Order) (OrphanReport, error) {
 	dry := o.DryRun
-	r := &orphanRun{Orphans: s, dry: dry, failures: map[dcm.TenantID]int{}}
+	r := &orphanRun{Orphans: s, dry: dry, careful: o.Careful, failures: map[dcm.TenantID]int{}}
 	if !dry {
 		r.resume(ctx)
 	}
@@ -121,6 +123,8 @@ func (s *Orphans) count(ctx context.Context, report OrphanReport, err error) {
 type orphanRun struct {
 	*Orphans
 	dry bool
+	// careful is set after a run that was killed.
+	careful bool
 
 	// mu guards what tenants are looked through side by side write to.
 	mu     sync.Mutex
@@ -186,6 +190,11 @@ func (r *orphanRun) tell(ctx context.Context) {
 func (r *orphanRun) act(ctx context.Context) {
 	spent, waiting := 0, map[dcm.TenantID]bool{}
 	holders := r.inTurn()
+	if r.careful {
+		for _, l := range holders {
+			shuffle(l.found)
+		}
+	}
 	for turn, more := 0, true; more; turn++ {
 		more = false
 		for _, l := range holders {

@@ -33,7 +33,8 @@ type VMs struct {
 // only if it could not list; items that failed are in the report.
 func (s *VMs) Run(ctx context.Context, o Order) (Report, error) {
 	r := &dueRun{
-		name: "sweep-vms", clock: s.Clock, log: s.Log, meter: s.Meter, dry: o.DryRun, atOnce: vmsAtOnce, spare: vmSpare,
+		name: "sweep-vms", clock: s.Clock, log: s.Log, meter: s.Meter, dry: o.DryRun, careful: o.Careful,
+		atOnce: vmsAtOnce, spare: vmSpare,
 		limit: func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(ctx, vmTime)
 		},

@@ -346,15 +346,16 @@ type leases struct {
 	fail  error
 }
 
-func (l *leases) TakeLease(_ context.Context, _, owner string, now, until time.Time) error {
+func (l *leases) TakeLease(_ context.Context, _, owner string, now, until time.Time) (ranOut bool, err error) {
 	if l.fail != nil {
-		return l.fail
+		return false, l.fail
 	}
 	if l.owner != "" && l.owner != owner && l.until.After(now) {
-		return dcm.ErrLeaseHeld
+		return false, dcm.ErrLeaseHeld
 	}
+	ranOut = l.owner != "" && l.owner != owner
 	l.owner, l.until = owner, until
-	return nil
+	return ranOut, nil
 }
 
 func (l *leases) GiveBackLease(_ context.Context, _, owner string) error {
@@ -370,9 +371,11 @@ func TestOneRunAtATime(t *testing.T) {
 		held, meter := &leases{}, &gauges{}
 		alone := sweep.Alone{Name: "sweep-vms", Leases: held, Clock: dcm.SystemClock{}, Log: slog.New(slog.DiscardHandler), Meter: meter}
 		ran := 0
-		run := func(ctx context.Context) error {
-			ran++
-			busy, err := alone.Run(ctx, func(context.Context) error { t.Error("two at once"); return nil })
+		run := func(ctx context.Context, careful bool) error {
+			if ran++; careful {
+				t.Error("careful, after one that ended")
+			}
+			busy, err := alone.Run(ctx, func(context.Context, bool) error { t.Error("two at once"); return nil })
 			if !busy || err != nil {
 				t.Errorf("a second run: %t, %v", busy, err)
 			}
@@ -389,13 +392,14 @@ func TestOneRunAtATime(t *testing.T) {
 			t.Errorf("ran %d times, %v", ran, meter.values)
 		}
 		// A run that was killed holds others up until its own time is over.
-		_ = held.TakeLease(ctx, "", "killed", time.Now(), time.Now().Add(130*time.Second))
+		_, _ = held.TakeLease(ctx, "", "killed", time.Now(), time.Now().Add(130*time.Second))
 		if busy, _ := alone.Run(t.Context(), run); !busy {
 			t.Error("ran beside one that may still work")
 		}
 		time.Sleep(131 * time.Second)
-		if busy, _ := alone.Run(t.Context(), func(context.Context) error { return nil }); busy {
-			t.Error("a dead run holds the lease")
+		told := false
+		if busy, _ := alone.Run(t.Context(), func(_ context.Context, careful bool) error { told = careful; return nil }); busy || !told {
+			t.Errorf("after a dead run: busy %t, careful %t", busy, told)
 		}
 		held.fail = errors.New("no table")
 		if _, err := alone.Run(t.Context(), run); err == nil {
