@@ -2,12 +2,15 @@ package sweep_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
@@ -105,6 +108,29 @@ func TestWhatKillsARunHidesNobody(t *testing.T) {
 			_, _ = s.Run(t.Context(), o)
 		})
 	})
+	t.Run("a workspace", func(t *testing.T) {
+		t.Parallel()
+		all := &waiting{}
+		for n := range 20 {
+			all.left = append(all.left, fmt.Sprintf("ws-%d", n))
+		}
+		survives(t, all, "ws-0", func(r *run, o sweep.Order) {
+			s := &dueStore{}
+			for n := range 20 {
+				if ws := workspace("acme", n); all.has(string(ws.Workspace)) {
+					s.workspaces = append(s.workspaces, ws)
+				}
+			}
+			workspaces := &handler[dcm.DueWorkspace]{handle: func(_ context.Context, d dcm.DueWorkspace) error {
+				if d.Workspace == "ws-0" {
+					r.kill()
+				}
+				all.done(string(d.Workspace))
+				return nil
+			}}
+			_, _ = newKeys(s, &handler[dcm.DueTenant]{handle: fine[dcm.DueTenant]}, workspaces).Run(t.Context(), o)
+		})
+	})
 	t.Run("a tenant, before workspaces", func(t *testing.T) {
 		t.Parallel()
 		all := &waiting{left: []string{"killer"}}
@@ -142,7 +168,13 @@ func TestWhatKillsARunHidesNobody(t *testing.T) {
 					_, later := off[d.Tenant]
 					return later || !all.has(string(d.Tenant))
 				})
+				count := func() {
+					for _, id := range e.removed {
+						all.done(id[:7])
+					}
+				}
 				e.fails[fails] = func() error {
+					count()
 					e.mu.Lock()
 					maps.Copy(off, e.settled)
 					e.mu.Unlock()
@@ -150,9 +182,7 @@ func TestWhatKillsARunHidesNobody(t *testing.T) {
 					return nil
 				}
 				_, _ = e.sweep(1000).Run(t.Context(), o)
-				for _, id := range e.removed {
-					all.done(id[:7])
-				}
+				count()
 				clear(off) // until the next run it is an hour
 			})
 		})
@@ -191,4 +221,29 @@ func survives(t *testing.T, all *waiting, killer string, work func(*run, sweep.O
 		careful = killed
 	}
 	t.Errorf("after %d runs these wait: %q", manyRuns, all.left)
+}
+
+// TestACarefulRunLooksOneByOne: whoever is looked through has its next time
+// already, and would wait for it with the one that kills the run.
+func TestACarefulRunLooksOneByOne(t *testing.T) {
+	t.Parallel()
+	for careful, want := range map[bool]int32{false: 16, true: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			var now, most atomic.Int32
+			e := estateOf(40, 0)
+			for _, d := range e.due {
+				e.fails[d.Tenant] = func() error {
+					defer now.Add(-1)
+					if n := now.Add(1); n > most.Load() {
+						most.Store(n)
+					}
+					time.Sleep(time.Second)
+					return errors.New("no")
+				}
+			}
+			if _, err := e.sweep(25).Run(t.Context(), sweep.Order{Careful: careful}); err != nil || most.Load() != want || len(e.settled) != 40 {
+				t.Errorf("careful %t: %d at once, %d settled, %v", careful, most.Load(), len(e.settled), err)
+			}
+		})
+	}
 }

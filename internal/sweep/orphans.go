@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -37,7 +38,7 @@ type OrphanHandler interface {
 // unfinished uploads, in the platform's accounts with every run and in each
 // tenant's own every hour; and over live records whose server is gone. After a run
 // that was killed, what is due has its next time before it is looked at, and the
-// platform's accounts have every other turn: whichever killed it lets others by.
+// platform's accounts come last: whichever killed it lets others by.
 //
 // Everything is listed, whole or not at all, before any record is read. So a
 // thing that came to be meanwhile is not in the list, and a record that ended
@@ -96,17 +97,33 @@ func (s *Orphans) Run(ctx context.Context, o Order) (OrphanReport, error) {
 	if !dry {
 		r.resume(ctx)
 	}
-	err := r.look(ctx)
-	r.tell(ctx)
+	var err error
+	if r.careful {
+		err = errors.Join(r.round(ctx, r.lookAtTenants), r.round(ctx, r.lookAtPlatform))
+	} else {
+		err = r.round(ctx, r.lookAtAll)
+	}
 	if dry {
 		return r.report, err
 	}
-	r.act(ctx)
-	r.settle(ctx)
 	s.Meter.Lasted(dcm.MetricOldestDue, r.oldest)
 	s.Meter.Count(dcm.MetricOrphansUnclear, r.unclear)
 	s.count(ctx, r.report, err)
 	return r.report, err
+}
+
+// round looks, and deals with what that finds: a third of the time is left for it.
+func (r *orphanRun) round(ctx context.Context, look func(context.Context) error) error {
+	r.looked = nil
+	looking, cancel := twoThirds(ctx)
+	err := look(looking)
+	cancel()
+	r.tell(ctx)
+	if !r.dry {
+		r.act(ctx)
+		r.settle(ctx)
+	}
+	return err
 }
 
 func (s *Orphans) count(ctx context.Context, report OrphanReport, err error) {
@@ -134,6 +151,7 @@ type orphanRun struct {
 	unclear  int
 	oldest   time.Duration
 	looked   []lookedAt
+	spent    int // of MaxDeletions
 	failures map[dcm.TenantID]int
 }
 
@@ -188,7 +206,7 @@ func (r *orphanRun) tell(ctx context.Context) {
 // act deletes what was found, by turns of the accounts' holders, so that one with
 // many orphans does not use up the run for the others.
 func (r *orphanRun) act(ctx context.Context) {
-	spent, waiting := 0, map[dcm.TenantID]bool{}
+	waiting := map[dcm.TenantID]bool{}
 	holders := r.inTurn()
 	if r.careful {
 		for _, l := range holders {
@@ -202,16 +220,16 @@ func (r *orphanRun) act(ctx context.Context) {
 				continue
 			}
 			more = true
-			if spent >= r.MaxDeletions {
+			if r.spent >= r.MaxDeletions {
 				waiting[l.tenant] = true
 			}
-			if spent >= r.MaxDeletions || !timeLeft(ctx, spareTime) || r.failures[l.tenant] >= failuresOfOne {
+			if r.spent >= r.MaxDeletions || !timeLeft(ctx, spareTime) || r.failures[l.tenant] >= failuresOfOne {
 				l.unfinished = true
 				r.report.Left++
 				continue
 			}
 			if r.one(ctx, l, l.found[turn]) {
-				spent++
+				r.spent++
 			}
 		}
 	}

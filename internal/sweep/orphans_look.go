@@ -19,19 +19,29 @@ const (
 	tenantTime = 2 * time.Minute
 )
 
-// look looks through the platform's accounts, and those of the tenants that are
-// due. It leaves a third of the run's time for what is found.
-func (r *orphanRun) look(ctx context.Context) error {
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/3))
-		defer cancel()
+// lookAtAll looks through the platform's accounts, and those of the tenants that
+// are due.
+func (r *orphanRun) lookAtAll(ctx context.Context) error {
+	return errors.Join(r.lookAtPlatform(ctx), r.lookAtTenants(ctx))
+}
+
+// twoThirds ends after two thirds of the time that is left.
+func twoThirds(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
 	}
-	if !r.careful || toss() {
-		platform := lookedAt{}
-		r.holder(ctx, holder{}, &platform)
-		r.looked = append(r.looked, platform)
-	}
+	return context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/3))
+}
+
+func (r *orphanRun) lookAtPlatform(ctx context.Context) error {
+	platform := lookedAt{}
+	r.holder(ctx, holder{}, &platform)
+	r.looked = append(r.looked, platform)
+	return nil
+}
+
+func (r *orphanRun) lookAtTenants(ctx context.Context) error {
 	until := r.Clock.Now()
 	// Each run begins with another shard, so that none is always the one that
 	// there is no time for; one that can't be listed is alone.
