@@ -57,7 +57,7 @@ func TestAVMWhoseBucketIsGone(t *testing.T) {
 }
 
 // fickle stands between the functions and a storage, and, once it is told to,
-// answers with a status alone.
+// answers with a status alone; with a 404, as S3 does where there is no bucket.
 func fickle(t *testing.T) (endpoint func(w *world) string, status *atomic.Int32) {
 	t.Helper()
 	status = new(atomic.Int32)
@@ -70,6 +70,9 @@ func fickle(t *testing.T) (endpoint func(w *world) string, status *atomic.Int32)
 		s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if code := status.Load(); code != 0 {
 				rw.WriteHeader(int(code))
+				if code == http.StatusNotFound && r.Method != http.MethodHead {
+					_, _ = rw.Write([]byte("<Error><Code>NoSuchBucket</Code></Error>"))
+				}
 				return
 			}
 			forward.ServeHTTP(rw, r)

@@ -17,7 +17,8 @@ func Sweep[Report any](a *App, name string, run func(context.Context, sweep.Orde
 			return run(ctx, o)
 		}
 		var report Report
-		busy, err := alone.Run(ctx, func(ctx context.Context) (err error) {
+		busy, err := alone.Run(ctx, func(ctx context.Context, careful bool) (err error) {
+			o.Careful = careful
 			report, err = run(ctx, o)
 			return err
 		})

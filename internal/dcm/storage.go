@@ -83,27 +83,31 @@ type Storage interface {
 	// exists is success, and so is one in a tenant's own bucket that is gone.
 	AbortUpload(ctx context.Context, b Bucket, u UploadRef) error
 	// AbortUploads ends every unfinished upload of exactly this key, known or
-	// not: the answer that named one may have been lost.
+	// not: the answer that named one may have been lost. There is none in a
+	// tenant's own bucket that is gone.
 	AbortUploads(ctx context.Context, b Bucket, key string) error
 	// ListUploads returns every unfinished upload whose key begins with prefix, ""
 	// for all, over all pages. A failed page fails the list: a partial list is
-	// never returned. Some services list uploads only by their whole key.
+	// never returned. Some services list uploads only by their whole key. There is
+	// none in a tenant's own bucket that is gone.
 	ListUploads(ctx context.Context, b Bucket, prefix string) ([]StoredUpload, error)
 	// PresignRead signs a GET of exactly this version. It makes no call.
 	PresignRead(ctx context.Context, b Bucket, key, versionID string, life time.Duration) (Secret, error)
 	// Put writes a small object.
 	Put(ctx context.Context, b Bucket, key, contentType string, body []byte) error
-	// Open reads exactly this version as a stream. KindNotFound.
+	// Open reads exactly this version as a stream. KindNotFound, also if it was in
+	// a tenant's own bucket that is gone.
 	Open(ctx context.Context, b Bucket, key, versionID string) (io.ReadCloser, error)
 	// UploadPart uploads a part of an upload that the control plane itself
 	// makes, when it re-encrypts or moves a backup.
 	UploadPart(ctx context.Context, b Bucket, u UploadRef, p PartSpec, body []byte) error
 	// DeleteAll deletes every version of every object under the prefix, and
-	// aborts every unfinished upload there. Nothing there is success. The
-	// prefix ends with "/", or it is KindInvalid: it would be that of other
-	// names too.
+	// aborts every unfinished upload there. Nothing there is success, and so is a
+	// tenant's own bucket that is gone. The prefix ends with "/", or it is
+	// KindInvalid: it would be that of other names too.
 	DeleteAll(ctx context.Context, b Bucket, prefix string) error
-	// DeleteVersion deletes exactly this version. One that is gone is success.
+	// DeleteVersion deletes exactly this version. One that is gone is success, and
+	// so is one in a tenant's own bucket that is.
 	// With an empty versionID it deletes what a bucket without versions holds,
 	// whichever upload wrote it: never to be called for a backup that a newer
 	// one of the same key and bucket has replaced.

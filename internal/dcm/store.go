@@ -47,6 +47,9 @@ type DueWorkspace struct {
 	DueAt     time.Time
 }
 
+// ErrNotTried puts off an item of a tenant whose others keep failing.
+var ErrNotTried = Errorf(CodeProviderUnavailable, "others of this tenant failed, so it was not tried")
+
 // DueTenant is a tenant that a sweep should look at.
 type DueTenant struct {
 	Tenant TenantID

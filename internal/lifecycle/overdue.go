@@ -279,8 +279,9 @@ func (o *Overdue) lost(ctx context.Context, vm dcm.VM) dcm.VM {
 }
 
 // PutOff gives an item that failed another time, so that it does not fail in
-// every run before the ones behind it.
-func (o *Overdue) PutOff(ctx context.Context, due dcm.DueVM) error {
+// every run before the ones behind it. One that was not tried comes before those
+// that were.
+func (o *Overdue) PutOff(ctx context.Context, due dcm.DueVM, cause error) error {
 	vm, err := o.Store.Tenant(due.Tenant).VM(ctx, due.VM)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", due.VM, err)
@@ -289,7 +290,15 @@ func (o *Overdue) PutOff(ctx context.Context, due dcm.DueVM) error {
 		// It is over, or has another time already.
 		return nil
 	}
-	return o.putOff(ctx, vm, o.Clock.Now().Add(dcm.ReleaseRetry))
+	return o.putOff(ctx, vm, o.Clock.Now().Add(inTurn(dcm.ReleaseRetry, cause)))
+}
+
+// inTurn is how long an item waits that would wait so long if it had been tried.
+func inTurn(wait time.Duration, cause error) time.Duration {
+	if errors.Is(cause, dcm.ErrNotTried) {
+		return wait / 2
+	}
+	return wait
 }
 
 func (o *Overdue) putOff(ctx context.Context, vm dcm.VM, due time.Time) error {

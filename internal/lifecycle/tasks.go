@@ -73,7 +73,8 @@ func (t *Tasks) read(ctx context.Context, due dcm.DueWorkspace) (*job, error) {
 	return &job{Tasks: t, store: store, ws: ws, accounts: accounts}, nil
 }
 
-// PutOff notes why an attempt failed and when to try again.
+// PutOff notes why an attempt failed and when to try again. A task that was not
+// tried comes before those that were.
 func (t *Tasks) PutOff(ctx context.Context, due dcm.DueWorkspace, cause error) error {
 	store := t.Store.Tenant(due.Tenant)
 	ws, err := store.Workspace(ctx, due.Workspace)
@@ -86,7 +87,7 @@ func (t *Tasks) PutOff(ctx context.Context, due dcm.DueWorkspace, cause error) e
 	task := *ws.Task
 	task.Attempt++
 	task.Problem = &dcm.Problem{Code: string(task.Kind) + "_failed", Message: taskBlame(cause)}
-	at := t.Clock.Now().Add(min(taskRetry<<min(task.Attempt-1, 10), taskRetryMost))
+	at := t.Clock.Now().Add(inTurn(min(taskRetry<<min(task.Attempt-1, 10), taskRetryMost), cause))
 	kind, upload := taskKind(ws), taskUpload(ws)
 	_, err = store.ChangeWorkspace(ctx, ws.ID, dcm.WorkspaceChange{
 		IfTask: &kind, IfUpload: &upload, IfDueAt: &ws.DueAt, Task: &task, DueAt: &at, UpdatedAt: t.Clock.Now(),

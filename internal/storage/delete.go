@@ -19,7 +19,8 @@ const (
 )
 
 // DeleteAll deletes until a look at everything under the prefix finds nothing.
-// The prefix ends with "/": without it, it would be that of other names too.
+// The prefix ends with "/": without it, it would be that of other names too. A
+// tenant's own bucket that is gone holds nothing.
 //
 // Some services list unfinished uploads only by their whole key. What they
 // keep to themselves is not found here, and goes with their own expiry.
@@ -37,11 +38,11 @@ func (s *Storage) DeleteAll(ctx context.Context, b dcm.Bucket, prefix string) er
 	for {
 		uploads, err := e.abortUploads(ctx)
 		if err != nil {
-			return err
+			return leftOf(b, err)
 		}
 		objects, err := e.deleteObjects(ctx)
 		if err != nil {
-			return err
+			return leftOf(b, err)
 		}
 		if !uploads && !objects {
 			return nil
@@ -49,7 +50,8 @@ func (s *Storage) DeleteAll(ctx context.Context, b dcm.Bucket, prefix string) er
 	}
 }
 
-// AbortUploads ends uploads until none of the key's is listed any more.
+// AbortUploads ends uploads until none of the key's is listed any more. There is
+// none in a tenant's own bucket that is gone.
 func (s *Storage) AbortUploads(ctx context.Context, b dcm.Bucket, key string) error {
 	const op = "abort uploads"
 	client, err := s.client(op, b)
@@ -60,9 +62,18 @@ func (s *Storage) AbortUploads(ctx context.Context, b dcm.Bucket, key string) er
 	e.ours = func(listed *string) bool { return aws.ToString(listed) == key }
 	for {
 		if found, err := e.abortUploads(ctx); err != nil || !found {
-			return err
+			return leftOf(b, err)
 		}
 	}
+}
+
+// leftOf is what is left of a deletion's error: with a tenant's own bucket, all
+// that was to be deleted is gone.
+func leftOf(b dcm.Bucket, err error) error {
+	if bucketGone(b, err) {
+		return nil
+	}
+	return err
 }
 
 // eraser is one deletion. Nothing that a service lists against the question
@@ -232,7 +243,8 @@ func absentIsFine(op string, err error) error {
 
 // DeleteVersion deletes one version. An empty versionID is the object of a
 // bucket without versions, whichever upload wrote it last: its caller knows
-// that none came after the one that it means.
+// that none came after the one that it means. None is left in a tenant's own
+// bucket that is gone.
 func (s *Storage) DeleteVersion(ctx context.Context, b dcm.Bucket, key, versionID string) error {
 	const op = "delete version"
 	client, err := s.client(op, b)
@@ -255,7 +267,7 @@ func (s *Storage) DeleteVersion(ctx context.Context, b dcm.Bucket, key, versionI
 		input.VersionId = aws.String(versionID)
 	}
 	_, err = client.DeleteObject(ctx, input)
-	if hasCode(err, "InvalidArgument") && gone(ctx, client, b, key, versionID) {
+	if bucketGone(b, err) || hasCode(err, "InvalidArgument") && gone(ctx, client, b, key, versionID) {
 		return nil
 	}
 	return absentIsFine(op, err)

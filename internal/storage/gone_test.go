@@ -8,8 +8,9 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/storage"
 )
 
-// TestABucketThatIsGone: nothing is unfinished in a tenant's own. The platform's
-// is a wrong setting, and whatever else may pass is an error at both.
+// TestABucketThatIsGone: nothing is unfinished in a tenant's own, and nothing is
+// left to delete. The platform's is a wrong setting, and whatever else may pass
+// is an error at both.
 func TestABucketThatIsGone(t *testing.T) {
 	t.Parallel()
 	server, endpoint := standIn(t, nil)
@@ -38,6 +39,26 @@ func TestABucketThatIsGone(t *testing.T) {
 			}
 			if object, err := s.FindUploaded(t.Context(), c.bucket, u); object != nil || dcm.KindOf(err) != c.want {
 				t.Errorf("FindUploaded: %v, %v", object, err)
+			}
+			uploads, err := s.ListUploads(t.Context(), c.bucket, u.Key)
+			if len(uploads) != 0 || (uploads == nil) != (c.want != "") || dcm.KindOf(err) != c.want {
+				t.Errorf("ListUploads: %v, %v", uploads, err)
+			}
+			for what, err := range map[string]error{
+				"AbortUploads":  s.AbortUploads(t.Context(), c.bucket, u.Key),
+				"DeleteAll":     s.DeleteAll(t.Context(), c.bucket, "acme/ws-aaaaaaaaaa/"),
+				"DeleteVersion": s.DeleteVersion(t.Context(), c.bucket, u.Key, "1"),
+			} {
+				if dcm.KindOf(err) != c.want {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			want := c.want
+			if want == "" {
+				want = dcm.KindNotFound
+			}
+			if _, err := s.Open(t.Context(), c.bucket, u.Key, ""); dcm.KindOf(err) != want {
+				t.Errorf("Open: %v", err)
 			}
 			if _, err := s.CompleteUpload(t.Context(), c.bucket, u, dcm.UploadTotals{Parts: 1}); err == nil || dcm.KindOf(err) == dcm.KindNotFound {
 				t.Errorf("CompleteUpload: %v", err)

@@ -11,7 +11,8 @@ import (
 )
 
 // Open reads one version, or, with an empty versionID, the newest. What was
-// promised and does not come is an error, never an early end.
+// promised and does not come is an error, never an early end. What was in a
+// tenant's own bucket that is gone is not found.
 func (s *Storage) Open(ctx context.Context, b dcm.Bucket, key, versionID string) (io.ReadCloser, error) {
 	const op = "read object"
 	client, err := s.client(op, b)
@@ -24,7 +25,11 @@ func (s *Storage) Open(ctx context.Context, b dcm.Bucket, key, versionID string)
 	}
 	out, err := client.GetObject(ctx, input)
 	if err != nil {
-		return nil, failure(op, err)
+		f := failure(op, err)
+		if bucketGone(b, err) {
+			f.Kind = dcm.KindNotFound
+		}
+		return nil, f
 	}
 	return &stream{ReadCloser: out.Body, op: op}, nil
 }

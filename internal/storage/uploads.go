@@ -15,7 +15,8 @@ import (
 const maxListed = 10_000
 
 // ListUploads lists unfinished uploads: one call per 1000. What a service lists
-// against the question is left out: whatever is returned may be aborted.
+// against the question is left out: whatever is returned may be aborted. There is
+// none in a tenant's own bucket that is gone.
 func (s *Storage) ListUploads(ctx context.Context, b dcm.Bucket, prefix string) ([]dcm.StoredUpload, error) {
 	const op = "list uploads"
 	client, err := s.client(op, b)
@@ -30,6 +31,9 @@ func (s *Storage) ListUploads(ctx context.Context, b dcm.Bucket, prefix string) 
 	pages := s3.NewListMultipartUploadsPaginator(client, input)
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
+		if bucketGone(b, err) {
+			return []dcm.StoredUpload{}, nil
+		}
 		if err != nil {
 			return nil, failure(op, err)
 		}

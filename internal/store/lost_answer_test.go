@@ -71,12 +71,13 @@ func TestLostAnswer(t *testing.T) {
 			}
 		}
 		// The owner that tries again has the lease, and nobody else.
-		losing(func() error { return s.TakeLease(ctx, "sweep-vms", "a", now, now.Add(time.Minute)) })
-		if err := s.TakeLease(ctx, "sweep-vms", "b", now, now.Add(time.Minute)); !errors.Is(err, dcm.ErrLeaseHeld) {
+		losing(func() error { _, err := s.TakeLease(ctx, "sweep-vms", "a", now, now.Add(time.Minute)); return err })
+		if _, err := s.TakeLease(ctx, "sweep-vms", "b", now, now.Add(time.Minute)); !errors.Is(err, dcm.ErrLeaseHeld) {
 			t.Errorf("another has it too: %v", err)
 		}
 		losing(func() error { return s.GiveBackLease(ctx, "sweep-vms", "a") })
-		must(t, s.TakeLease(ctx, "sweep-vms", "b", now, now.Add(time.Minute)))
+		_, err := s.TakeLease(ctx, "sweep-vms", "b", now, now.Add(time.Minute))
+		must(t, err)
 
 		move := func(from, to dcm.Status) (dcm.VM, error) {
 			return acme.ChangeVM(ctx, someVM, dcm.VMChange{From: []dcm.Status{from}, Status: &to})

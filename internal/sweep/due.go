@@ -19,6 +19,13 @@ const (
 	maxPage  = 1000
 	// listTime is how long a list of one shard may take.
 	listTime = 20 * time.Second
+	// failuresOfOne is how many items of one tenant may fail in a run before its
+	// others are put off untried. A storage that answers nobody would otherwise
+	// hold up every tenant behind it.
+	failuresOfOne = 3
+	// slotsOfOne is how many items of one tenant are handled side by side while
+	// others wait: as many as may fail.
+	slotsOfOne = failuresOfOne
 )
 
 // errOverran puts off an item that took too long.
@@ -61,17 +68,39 @@ type item struct {
 	plan   func(context.Context) (string, error)
 }
 
+// DueHandler deals with one due item.
+type DueHandler[T any] interface {
+	// Handle does what the item's state asks for.
+	Handle(ctx context.Context, due T) error
+	// PutOff gives the item another time after Handle failed with cause. It comes
+	// sooner if cause is dcm.ErrNotTried: those that were tried had their turn.
+	PutOff(ctx context.Context, due T, cause error) error
+	// Plan says in words what Handle would do, "" for nothing, and does nothing.
+	Plan(ctx context.Context, due T) (string, error)
+}
+
+func itemOf[T any](h DueHandler[T], due T, i item) item {
+	i.handle = func(ctx context.Context) error { return h.Handle(ctx, due) }
+	i.putOff = func(ctx context.Context, cause error) error { return h.PutOff(ctx, due, cause) }
+	i.plan = func(ctx context.Context) (string, error) { return h.Plan(ctx, due) }
+	return i
+}
+
 // lister lists what is due of one shard, what waits longest first.
 type lister func(ctx context.Context, shard int, until time.Time, limit int) ([]item, error)
 
 // dueRun is one run over what is due. What waits longest comes first, whatever
 // its shard: a run that has no time for all leaves the others to the next one.
+// After a run that was killed, they come in any order: whichever killed it is not
+// before all others again, and in a few such runs everything else is done.
 type dueRun struct {
 	name  string
 	clock dcm.Clock
 	log   *slog.Logger
 	meter dcm.Meter
 	dry   bool
+	// careful is set after a run that was killed.
+	careful bool
 	// atOnce is how many items are handled side by side, spare what must be left
 	// of the run to begin one.
 	atOnce int
@@ -80,14 +109,27 @@ type dueRun struct {
 	// all the time that is left, if patient is set; it is put off at once if not.
 	limit   func(context.Context) (context.Context, context.CancelFunc)
 	patient bool
-	// mayTry refuses what is not worth trying; nil for nothing.
-	mayTry func(item) error
-	failed func(item)
 
 	// mu guards what items that are handled side by side write to.
 	mu     sync.Mutex
 	report Report
 	slow   []item
+	// ofOne is how each tenant's items do in this run.
+	ofOne map[dcm.TenantID]*tenantsShare
+}
+
+// tenantsShare is what a tenant has of a run.
+type tenantsShare struct{ slots, failures int }
+
+// of is the tenant's share; the caller has mu.
+func (r *dueRun) of(t dcm.TenantID) *tenantsShare {
+	if r.ofOne == nil {
+		r.ofOne = map[dcm.TenantID]*tenantsShare{}
+	}
+	if r.ofOne[t] == nil {
+		r.ofOne[t] = &tenantsShare{}
+	}
+	return r.ofOne[t]
 }
 
 // all handles everything of one kind that is due now, as far as time allows. A
@@ -118,6 +160,9 @@ func (r *dueRun) all(ctx context.Context, list lister) error {
 		slices.SortStableFunc(fresh, func(a, b item) int { return a.dueAt.Compare(b.dueAt) })
 		if first && !r.dry {
 			r.measure(fresh, until)
+		}
+		if r.careful {
+			shuffle(fresh)
 		}
 		r.report.Due += len(fresh)
 		if !r.items(ctx, fresh) {
@@ -176,13 +221,14 @@ func (r *dueRun) items(ctx context.Context, due []item) bool {
 	var all sync.WaitGroup
 	defer all.Wait()
 	slots := make(chan struct{}, r.atOnce)
-	for _, i := range due {
+	for waiting := slices.Clone(due); len(waiting) > 0; waiting = waiting[1:] {
 		slots <- struct{}{}
 		if !timeLeft(ctx, r.spare) {
 			return false
 		}
+		i := r.begin(waiting)
 		all.Go(func() {
-			defer func() { <-slots }()
+			defer func() { r.leave(i); <-slots }()
 			if r.dry {
 				r.plan(ctx, i)
 				return
@@ -195,9 +241,30 @@ func (r *dueRun) items(ctx context.Context, due []item) bool {
 	return true
 }
 
+// begin moves the first that is to be handled to the front, and returns it: it is
+// the one that waits longest, unless its tenant has its share of the slots and
+// others wait.
+func (r *dueRun) begin(waiting []item) item {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := max(0, slices.IndexFunc(waiting, func(i item) bool { return r.of(i.tenant).slots < slotsOfOne }))
+	next := waiting[n]
+	copy(waiting[1:n+1], waiting[:n])
+	waiting[0] = next
+	r.of(next.tenant).slots++
+	return next
+}
+
+func (r *dueRun) leave(i item) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.of(i.tenant).slots--
+}
+
 // again tries once more, one after the other, what overran its time. Nothing
 // waits behind it any more.
 func (r *dueRun) again(ctx context.Context) {
+	clear(r.ofOne)
 	for _, i := range r.slow {
 		work, cancel := withoutEnd(ctx)
 		if !timeLeft(ctx, r.spare) {
@@ -211,6 +278,10 @@ func (r *dueRun) again(ctx context.Context) {
 // one handles an item in its own time. What is noted of a failure outlasts that,
 // and the run's own end.
 func (r *dueRun) one(ctx, work context.Context, i item, patient bool) {
+	if r.careful {
+		// Should this run be killed too, its log ends with what may have done it.
+		r.log.InfoContext(ctx, "sweep item begins", i.kind, i.id, "tenant", i.tenant)
+	}
 	err := guard(func() error { return r.try(work, i) })
 	if err != nil && work.Err() != nil {
 		err = errors.Join(errOverran, err)
@@ -245,24 +316,25 @@ func (r *dueRun) note(i item, err error, again bool) {
 	default:
 		r.report.Failed++
 	}
-	if r.failed != nil {
-		r.failed(i)
-	}
+	r.of(i.tenant).failures++
 }
 
 func (r *dueRun) try(work context.Context, i item) error {
-	if r.mayTry != nil {
-		r.mu.Lock()
-		err := r.mayTry(i)
-		r.mu.Unlock()
-		if err != nil {
-			return err
-		}
+	if r.failsOn(i.tenant) {
+		return dcm.ErrNotTried
 	}
 	if err := work.Err(); err != nil {
 		return err
 	}
 	return i.handle(work)
+}
+
+// failsOn reports whether so many of the tenant's items failed that no more are
+// tried.
+func (r *dueRun) failsOn(t dcm.TenantID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.of(t).failures >= failuresOfOne
 }
 
 // plan says what would be done to an item.

@@ -11,6 +11,9 @@ import (
 type Order struct {
 	// DryRun asks for a list of what would be done, and that nothing is.
 	DryRun bool
+	// Careful asks for a run after one that was killed, which none may be by the
+	// same thing before it has come to the others. No payload can ask for it.
+	Careful bool
 }
 
 // errOrder says what a payload may be.

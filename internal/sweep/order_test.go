@@ -25,7 +25,7 @@ func TestOrder(t *testing.T) {
 	for _, payload := range []string{
 		``, `[1]`, `"x"`, `true`, `"{\"dryRun\": true}"`, `[{"dryRun":true}]`, `{"dryRun":true`,
 		`{"dryRun":"true"}`, `{"dryRun":1}`, `{"dryRun":null}`, `{"dryRun":[true]}`,
-		`{"dry_run":true}`, `{"DryRun":true}`, `{"dryrun":true}`, `{"dryRun":true,"vm":"vm-1"}`, `{"source":"me"}`,
+		`{"careful":true}`, `{"Careful":true}`, `{"dry_run":true}`, `{"DryRun":true}`, `{"dryrun":true}`, `{"dryRun":true,"vm":"vm-1"}`, `{"source":"me"}`,
 		`{"source":"x","detail-type":"y","dry_run":true}`, `{"source":"x","detail-type":"y","vm":"vm-1"}`, `{"detail":{}}`,
 	} {
 		var o sweep.Order

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -35,7 +36,9 @@ type OrphanHandler interface {
 
 // Orphans is the sweep over what nothing live owns: servers, DNS records and
 // unfinished uploads, in the platform's accounts with every run and in each
-// tenant's own every hour; and over live records whose server is gone.
+// tenant's own every hour; and over live records whose server is gone. After a run
+// that was killed, what is due has its next time before it is looked at, and the
+// platform's accounts come last: whichever killed it lets others by.
 //
 // Everything is listed, whole or not at all, before any record is read. So a
 // thing that came to be meanwhile is not in the list, and a record that ended
@@ -90,21 +93,37 @@ type PlannedDeletion struct {
 // not tell what is due; accounts that failed are in the report.
 func (s *Orphans) Run(ctx context.Context, o Order) (OrphanReport, error) {
 	dry := o.DryRun
-	r := &orphanRun{Orphans: s, dry: dry, failures: map[dcm.TenantID]int{}}
+	r := &orphanRun{Orphans: s, dry: dry, careful: o.Careful, failures: map[dcm.TenantID]int{}}
 	if !dry {
 		r.resume(ctx)
 	}
-	err := r.look(ctx)
-	r.tell(ctx)
+	var err error
+	if r.careful {
+		err = errors.Join(r.round(ctx, r.lookAtTenants), r.round(ctx, r.lookAtPlatform))
+	} else {
+		err = r.round(ctx, r.lookAtAll)
+	}
 	if dry {
 		return r.report, err
 	}
-	r.act(ctx)
-	r.settle(ctx)
 	s.Meter.Lasted(dcm.MetricOldestDue, r.oldest)
 	s.Meter.Count(dcm.MetricOrphansUnclear, r.unclear)
 	s.count(ctx, r.report, err)
 	return r.report, err
+}
+
+// round looks, and deals with what that finds: a third of the time is left for it.
+func (r *orphanRun) round(ctx context.Context, look func(context.Context) error) error {
+	r.looked = nil
+	looking, cancel := twoThirds(ctx)
+	err := look(looking)
+	cancel()
+	r.tell(ctx)
+	if !r.dry {
+		r.act(ctx)
+		r.settle(ctx)
+	}
+	return err
 }
 
 func (s *Orphans) count(ctx context.Context, report OrphanReport, err error) {
@@ -121,6 +140,8 @@ func (s *Orphans) count(ctx context.Context, report OrphanReport, err error) {
 type orphanRun struct {
 	*Orphans
 	dry bool
+	// careful is set after a run that was killed.
+	careful bool
 
 	// mu guards what tenants are looked through side by side write to.
 	mu     sync.Mutex
@@ -130,6 +151,7 @@ type orphanRun struct {
 	unclear  int
 	oldest   time.Duration
 	looked   []lookedAt
+	spent    int // of MaxDeletions
 	failures map[dcm.TenantID]int
 }
 
@@ -184,8 +206,13 @@ func (r *orphanRun) tell(ctx context.Context) {
 // act deletes what was found, by turns of the accounts' holders, so that one with
 // many orphans does not use up the run for the others.
 func (r *orphanRun) act(ctx context.Context) {
-	spent, waiting := 0, map[dcm.TenantID]bool{}
+	waiting := map[dcm.TenantID]bool{}
 	holders := r.inTurn()
+	if r.careful {
+		for _, l := range holders {
+			shuffle(l.found)
+		}
+	}
 	for turn, more := 0, true; more; turn++ {
 		more = false
 		for _, l := range holders {
@@ -193,16 +220,16 @@ func (r *orphanRun) act(ctx context.Context) {
 				continue
 			}
 			more = true
-			if spent >= r.MaxDeletions {
+			if r.spent >= r.MaxDeletions {
 				waiting[l.tenant] = true
 			}
-			if spent >= r.MaxDeletions || !timeLeft(ctx, spareTime) || r.failures[l.tenant] >= failuresOfOne {
+			if r.spent >= r.MaxDeletions || !timeLeft(ctx, spareTime) || r.failures[l.tenant] >= failuresOfOne {
 				l.unfinished = true
 				r.report.Left++
 				continue
 			}
 			if r.one(ctx, l, l.found[turn]) {
-				spent++
+				r.spent++
 			}
 		}
 	}

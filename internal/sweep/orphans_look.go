@@ -19,17 +19,29 @@ const (
 	tenantTime = 2 * time.Minute
 )
 
-// look looks through the platform's accounts, and those of the tenants that are
-// due. It leaves a third of the run's time for what is found.
-func (r *orphanRun) look(ctx context.Context) error {
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/3))
-		defer cancel()
+// lookAtAll looks through the platform's accounts, and those of the tenants that
+// are due.
+func (r *orphanRun) lookAtAll(ctx context.Context) error {
+	return errors.Join(r.lookAtPlatform(ctx), r.lookAtTenants(ctx))
+}
+
+// twoThirds ends after two thirds of the time that is left.
+func twoThirds(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
 	}
+	return context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/3))
+}
+
+func (r *orphanRun) lookAtPlatform(ctx context.Context) error {
 	platform := lookedAt{}
 	r.holder(ctx, holder{}, &platform)
 	r.looked = append(r.looked, platform)
+	return nil
+}
+
+func (r *orphanRun) lookAtTenants(ctx context.Context) error {
 	until := r.Clock.Now()
 	// Each run begins with another shard, so that none is always the one that
 	// there is no time for; one that can't be listed is alone.
@@ -42,39 +54,49 @@ func (r *orphanRun) look(ctx context.Context) error {
 	return failed
 }
 
-// shard reads pages until one brings nothing that this run has not seen. A dry
-// run settles nothing, so that only its first page is new: it is a longer one.
+// shard reads pages until one brings nothing that this run has not seen.
 func (r *orphanRun) shard(ctx context.Context, shard int, until time.Time) error {
-	size := pageSize
-	if r.dry {
-		size = maxPage
-	}
-	seen := map[dcm.TenantID]bool{}
+	s := &shardOf{number: shard, seen: map[string]bool{}}
 	for {
-		due, err := r.Store.DueReconciles(ctx, shard, until, size)
+		fresh, more, err := s.next(ctx, r.due, until)
 		if err != nil {
 			return err
 		}
-		fresh := unseen(seen, due, func(d dcm.DueTenant) dcm.TenantID { return d.Tenant })
 		if len(fresh) > 0 {
 			// Noted before there may be no time: what no run reaches is late.
-			r.oldest = max(r.oldest, age(until, fresh[0].DueAt))
+			r.oldest = max(r.oldest, age(until, fresh[0].dueAt))
 		}
 		if len(fresh) == 0 || !timeLeft(ctx, spareTime) {
 			return nil
 		}
 		r.tenants(ctx, fresh)
-		if len(due) < size {
+		if !more {
 			return nil
 		}
 	}
 }
 
-// tenants looks through some tenants' accounts side by side. What there is no
-// time for stays due.
-func (r *orphanRun) tenants(ctx context.Context, due []dcm.DueTenant) {
+// due lists the tenants whose accounts are due.
+func (r *orphanRun) due(ctx context.Context, shard int, until time.Time, limit int) ([]item, error) {
+	due, err := r.Store.DueReconciles(ctx, shard, until, limit)
+	items := make([]item, 0, len(due))
+	for _, d := range due {
+		items = append(items, item{kind: "accounts", tenant: d.Tenant, dueAt: d.DueAt})
+	}
+	return items, err
+}
+
+// tenants looks through some tenants' accounts side by side; if it is careful, one
+// by one in any order, so that few have their next time when it is killed. What
+// there is no time for stays due.
+func (r *orphanRun) tenants(ctx context.Context, due []item) {
 	var all sync.WaitGroup
-	free := make(chan struct{}, tenantsAtOnce)
+	atOnce := tenantsAtOnce
+	if r.careful {
+		shuffle(due)
+		atOnce = 1
+	}
+	free := make(chan struct{}, atOnce)
 	for _, d := range due {
 		free <- struct{}{}
 		if !timeLeft(ctx, spareTime) {
@@ -82,6 +104,9 @@ func (r *orphanRun) tenants(ctx context.Context, due []dcm.DueTenant) {
 		}
 		all.Go(func() {
 			defer func() { <-free }()
+			if r.careful && !r.ahead(ctx, &d) {
+				return
+			}
 			l := r.tenant(ctx, d)
 			if len(l.found) == 0 && !r.dry {
 				r.settleOne(ctx, l)
@@ -95,22 +120,36 @@ func (r *orphanRun) tenants(ctx context.Context, due []dcm.DueTenant) {
 	all.Wait()
 }
 
-func (r *orphanRun) tenant(ctx context.Context, d dcm.DueTenant) lookedAt {
-	l := lookedAt{tenant: d.Tenant, due: d.DueAt}
+// ahead gives the tenant its next time before its accounts are looked through:
+// should that kill this run too, it is not due in the next. Whoever can't be
+// put off stays due.
+func (r *orphanRun) ahead(ctx context.Context, d *item) bool {
+	next := dcm.ReconcileAfter(d.tenant, r.Clock.Now())
+	if err := r.Store.Tenant(d.tenant).SettleReconcile(ctx, d.dueAt, next); err != nil {
+		r.looksFailed(ctx, d.tenant, "", fmt.Errorf("put its accounts off before they are looked through: %w", err))
+		return false
+	}
+	d.dueAt = next
+	r.Log.InfoContext(ctx, "sweep item begins", d.kind, d.id, "tenant", d.tenant)
+	return true
+}
+
+func (r *orphanRun) tenant(ctx context.Context, d item) lookedAt {
+	l := lookedAt{tenant: d.tenant, due: d.dueAt}
 	ctx, cancel := context.WithTimeout(ctx, tenantTime)
 	defer cancel()
 	var accounts dcm.TenantAccounts
 	err := guard(func() (err error) {
-		accounts, err = r.Store.Tenant(d.Tenant).Accounts(ctx)
+		accounts, err = r.Store.Tenant(d.tenant).Accounts(ctx)
 		return err
 	})
 	if err != nil {
-		r.looksFailed(ctx, d.Tenant, "", err)
+		r.looksFailed(ctx, d.tenant, "", err)
 		return l
 	}
 	l.without = len(accounts.Providers)+len(accounts.Tenant.DNSAccounts)+len(accounts.Tenant.StorageAccounts) == 0
 	if !l.without {
-		r.holder(ctx, holder{tenant: d.Tenant, accounts: accounts}, &l)
+		r.holder(ctx, holder{tenant: d.tenant, accounts: accounts}, &l)
 	}
 	return l
 }

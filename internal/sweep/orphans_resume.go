@@ -60,10 +60,18 @@ func (r *orphanRun) resumeOne(ctx context.Context, d dcm.DueOrphan, failures map
 		if failures[holder] >= failuresOfOne {
 			// Before those that were tried: they had their turn.
 			next = r.Clock.Now().Add(orphansInterval)
-			return errNotTried
+			return dcm.ErrNotTried
 		}
 		if r.Clock.Now().Sub(noted.FoundAt) < dcm.EventTTL {
 			next = r.Clock.Now().Add(dcm.ReconcileInterval)
+		}
+		if r.careful {
+			// Before it is carried on with: should that kill this run too, it is
+			// not due in the next.
+			if err := store.PutOffOrphan(ctx, d.Ref, r.Clock.Now().Add(dcm.ReconcileInterval)); err != nil {
+				return err
+			}
+			r.Log.InfoContext(ctx, "sweep item begins", "orphan", d.Ref, "tenant", d.Tenant)
 		}
 		removed, err := r.Handler.Resume(ctx, noted)
 		if removed && err == nil {

@@ -17,32 +17,24 @@ const (
 	vmSpare = vmTime + putOffTime
 )
 
-// Handler deals with one due VM.
-type Handler interface {
-	// Handle does what the VM's state asks for.
-	Handle(ctx context.Context, due dcm.DueVM) error
-	// PutOff gives the VM another time after Handle failed.
-	PutOff(ctx context.Context, due dcm.DueVM) error
-	// Plan says in words what Handle would do, "" for nothing, and does nothing.
-	Plan(ctx context.Context, due dcm.DueVM) (string, error)
-}
-
 // VMs is the sweep over due VMs.
 type VMs struct {
 	Store   dcm.Store
 	Clock   dcm.Clock
 	Log     *slog.Logger
 	Meter   dcm.Meter
-	Handler Handler
+	Handler DueHandler[dcm.DueVM]
 }
 
 // Run handles every VM that is due now, as far as its time allows. Its cost
 // follows the work, not the table: one query per shard, and the calls of what is
-// due. A dry run says what it would do, and does nothing. It returns an error
+// due. One tenant's VMs take up the time of few at once while others wait, and
+// once some have failed, the rest are put off. A dry run says what it would do, and does nothing. It returns an error
 // only if it could not list; items that failed are in the report.
 func (s *VMs) Run(ctx context.Context, o Order) (Report, error) {
 	r := &dueRun{
-		name: "sweep-vms", clock: s.Clock, log: s.Log, meter: s.Meter, dry: o.DryRun, atOnce: vmsAtOnce, spare: vmSpare,
+		name: "sweep-vms", clock: s.Clock, log: s.Log, meter: s.Meter, dry: o.DryRun, careful: o.Careful,
+		atOnce: vmsAtOnce, spare: vmSpare,
 		limit: func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(ctx, vmTime)
 		},
@@ -54,12 +46,7 @@ func (s *VMs) list(ctx context.Context, shard int, until time.Time, limit int) (
 	due, err := s.Store.DueVMs(ctx, shard, until, limit)
 	items := make([]item, 0, len(due))
 	for _, d := range due {
-		items = append(items, item{
-			kind: "vm", tenant: d.Tenant, id: string(d.VM), dueAt: d.DueAt,
-			handle: func(ctx context.Context) error { return s.Handler.Handle(ctx, d) },
-			putOff: func(ctx context.Context, _ error) error { return s.Handler.PutOff(ctx, d) },
-			plan:   func(ctx context.Context) (string, error) { return s.Handler.Plan(ctx, d) },
-		})
+		items = append(items, itemOf(s.Handler, d, item{kind: "vm", tenant: d.Tenant, id: string(d.VM), dueAt: d.DueAt}))
 	}
 	return items, err
 }

@@ -47,6 +47,8 @@ type vmHandler struct {
 	mu      sync.Mutex
 	handled []string
 	putOff  []string
+	// untried is how many of them were not tried.
+	untried int
 }
 
 func (h *vmHandler) Handle(ctx context.Context, due dcm.DueVM) error {
@@ -56,9 +58,12 @@ func (h *vmHandler) Handle(ctx context.Context, due dcm.DueVM) error {
 	return h.handle(ctx, due)
 }
 
-func (h *vmHandler) PutOff(ctx context.Context, due dcm.DueVM) error {
+func (h *vmHandler) PutOff(ctx context.Context, due dcm.DueVM, cause error) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if errors.Is(cause, dcm.ErrNotTried) {
+		h.untried++
+	}
 	h.putOff = append(h.putOff, string(due.VM))
 	return ctx.Err()
 }
@@ -99,10 +104,13 @@ type vmSweep struct {
 	log     *bytes.Buffer
 }
 
+// newVMSweep has VMs that are due, each of another tenant.
 func newVMSweep(n int, handle func(context.Context, dcm.DueVM) error) vmSweep {
 	s, now := &vmStore{}, time.Now()
 	for i := range n {
-		s.due = append(s.due, dcm.DueVM{Tenant: "acme", VM: dcm.VMID(fmt.Sprintf("vm-%d", i)), DueAt: now.Add(-time.Duration(i) * time.Minute)})
+		s.due = append(s.due, dcm.DueVM{
+			Tenant: dcm.TenantID(fmt.Sprintf("t%d", i)), VM: dcm.VMID(fmt.Sprintf("vm-%d", i)), DueAt: now.Add(-time.Duration(i) * time.Minute),
+		})
 	}
 	v := vmSweep{store: s, handler: &vmHandler{handle: handle}, gauges: &gauges{}, log: &bytes.Buffer{}}
 	v.VMs = &sweep.VMs{Store: s, Clock: dcm.SystemClock{}, Log: slog.New(slog.NewJSONHandler(v.log, nil)), Meter: v.gauges, Handler: v.handler}
@@ -243,7 +251,51 @@ func TestVMsThatStayDueHideNobody(t *testing.T) {
 	}
 }
 
-// TestVMsOfAllShardsAreSideBySide: eight at a time, and never more.
+// of gives the first VMs to one tenant.
+func (s vmSweep) of(t dcm.TenantID, n int) {
+	for i := range n {
+		s.store.due[i].Tenant = t
+	}
+}
+
+// TestATenantWhoseVMsHang has a few of them tried, side by side with the others'
+// VMs; the rest come first another time, and everybody else's are done.
+func TestATenantWhoseVMsHang(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var last atomic.Int64 // the second at which the last of the others was done
+		began := time.Now()
+		s := newVMSweep(40, func(ctx context.Context, d dcm.DueVM) error {
+			if d.Tenant == "hung" {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			err := dcm.Sleep(ctx, 5*time.Second)
+			last.Store(int64(time.Since(began).Seconds()))
+			return err
+		})
+		// The last are the ones that wait longest.
+		slices.Reverse(s.store.due)
+		s.of("hung", 20)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		report, err := s.Run(ctx, sweep.Order{})
+		if err != nil || ctx.Err() != nil || report.Done != 20 || report.Failed != 20 || report.Left != 0 {
+			t.Errorf("%+v, %v, %v", report, err, ctx.Err())
+		}
+		// Of eight slots five are the others', from the beginning.
+		if last.Load() != 20 {
+			t.Errorf("the last of the others was done after %d s", last.Load())
+		}
+		tried := len(s.handler.handled) - report.Done
+		if len(s.handler.putOff) != 20 || s.handler.untried != 20-tried || tried > 10 {
+			t.Errorf("%d put off, %d untried, %d tried", len(s.handler.putOff), s.handler.untried, tried)
+		}
+	})
+}
+
+// TestVMsOfAllShardsAreSideBySide: eight at a time, and never more, though they
+// are one tenant's, as nobody else waits.
 func TestVMsOfAllShardsAreSideBySide(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -256,6 +308,7 @@ func TestVMsOfAllShardsAreSideBySide(t *testing.T) {
 			}
 			return dcm.Sleep(ctx, time.Second)
 		})
+		s.of("acme", 16)
 		if report, err := s.Run(t.Context(), sweep.Order{}); err != nil || report.Done != 16 {
 			t.Errorf("%+v, %v", report, err)
 		}
@@ -293,15 +346,16 @@ type leases struct {
 	fail  error
 }
 
-func (l *leases) TakeLease(_ context.Context, _, owner string, now, until time.Time) error {
+func (l *leases) TakeLease(_ context.Context, _, owner string, now, until time.Time) (ranOut bool, err error) {
 	if l.fail != nil {
-		return l.fail
+		return false, l.fail
 	}
 	if l.owner != "" && l.owner != owner && l.until.After(now) {
-		return dcm.ErrLeaseHeld
+		return false, dcm.ErrLeaseHeld
 	}
+	ranOut = l.owner != "" && l.owner != owner
 	l.owner, l.until = owner, until
-	return nil
+	return ranOut, nil
 }
 
 func (l *leases) GiveBackLease(_ context.Context, _, owner string) error {
@@ -317,9 +371,11 @@ func TestOneRunAtATime(t *testing.T) {
 		held, meter := &leases{}, &gauges{}
 		alone := sweep.Alone{Name: "sweep-vms", Leases: held, Clock: dcm.SystemClock{}, Log: slog.New(slog.DiscardHandler), Meter: meter}
 		ran := 0
-		run := func(ctx context.Context) error {
-			ran++
-			busy, err := alone.Run(ctx, func(context.Context) error { t.Error("two at once"); return nil })
+		run := func(ctx context.Context, careful bool) error {
+			if ran++; careful {
+				t.Error("careful, after one that ended")
+			}
+			busy, err := alone.Run(ctx, func(context.Context, bool) error { t.Error("two at once"); return nil })
 			if !busy || err != nil {
 				t.Errorf("a second run: %t, %v", busy, err)
 			}
@@ -336,13 +392,14 @@ func TestOneRunAtATime(t *testing.T) {
 			t.Errorf("ran %d times, %v", ran, meter.values)
 		}
 		// A run that was killed holds others up until its own time is over.
-		_ = held.TakeLease(ctx, "", "killed", time.Now(), time.Now().Add(130*time.Second))
+		_, _ = held.TakeLease(ctx, "", "killed", time.Now(), time.Now().Add(130*time.Second))
 		if busy, _ := alone.Run(t.Context(), run); !busy {
 			t.Error("ran beside one that may still work")
 		}
 		time.Sleep(131 * time.Second)
-		if busy, _ := alone.Run(t.Context(), func(context.Context) error { return nil }); busy {
-			t.Error("a dead run holds the lease")
+		told := false
+		if busy, _ := alone.Run(t.Context(), func(_ context.Context, careful bool) error { told = careful; return nil }); busy || !told {
+			t.Errorf("after a dead run: busy %t, careful %t", busy, told)
 		}
 		held.fail = errors.New("no table")
 		if _, err := alone.Run(t.Context(), run); err == nil {

@@ -12,9 +12,11 @@ import (
 
 // lease: one has it at a time, until it gives it back or its time is over.
 func lease(t *testing.T, s *subject) {
-	take := func(name, owner string) error {
+	ranOut := false
+	take := func(name, owner string) (err error) {
 		now := s.clock.Now()
-		return s.TakeLease(t.Context(), name, owner, now, now.Add(time.Minute))
+		ranOut, err = s.TakeLease(t.Context(), name, owner, now, now.Add(time.Minute))
+		return err
 	}
 	must(t, take("sweep-vms", "a"))
 	must(t, take("sweep-vms", "a")) // its answer was lost
@@ -25,11 +27,15 @@ func lease(t *testing.T, s *subject) {
 	must(t, s.GiveBackLease(t.Context(), "sweep-vms", "a"))
 	must(t, s.GiveBackLease(t.Context(), "sweep-vms", "a"))
 	must(t, take("sweep-vms", "b"))
+	wantEqual(t, ranOut, false) // it was given back
 
 	s.clock.Advance(time.Minute - time.Nanosecond)
 	wantIs(t, take("sweep-vms", "c"), dcm.ErrLeaseHeld)
 	s.clock.Advance(time.Nanosecond)
 	must(t, take("sweep-vms", "c"))
+	wantEqual(t, ranOut, true)
+	must(t, take("sweep-vms", "c"))
+	wantEqual(t, ranOut, false) // not another's
 	// Who was held to be dead takes nobody's away.
 	must(t, s.GiveBackLease(t.Context(), "sweep-vms", "b"))
 	wantIs(t, take("sweep-vms", "d"), dcm.ErrLeaseHeld)
@@ -39,7 +45,8 @@ func lease(t *testing.T, s *subject) {
 			t.Errorf("taken: %q", bad)
 		}
 	}
-	if now := s.clock.Now(); s.TakeLease(t.Context(), "sweep-vms", "c", now, now) == nil {
+	now := s.clock.Now()
+	if _, err := s.TakeLease(t.Context(), "sweep-vms", "c", now, now); err == nil {
 		t.Error("taken for no time")
 	}
 }
@@ -52,7 +59,7 @@ func raceForLease(t *testing.T, s *subject) {
 	for n := range 50 {
 		all.Go(func() {
 			now := s.clock.Now()
-			err := s.TakeLease(t.Context(), "sweep-vms", fmt.Sprint(n), now, now.Add(time.Minute))
+			_, err := s.TakeLease(t.Context(), "sweep-vms", fmt.Sprint(n), now, now.Add(time.Minute))
 			if err == nil {
 				won.Add(1)
 			} else {
