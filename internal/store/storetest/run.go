@@ -27,6 +27,7 @@ func Run(t *testing.T, newStore New) {
 		{"create", create},
 		{"create refused", createRefused},
 		{"create idempotently", createIdempotently},
+		{"take over an idempotency key", takeOverKey},
 		{"quota", quota},
 		{"resume", resume},
 		{"read back", readBack},
