@@ -156,6 +156,9 @@ type TenantStore interface {
 	AccountRate(provider string, id AccountID) RateBucket
 	// NoteProviderAccount notes what a check of the account found out.
 	NoteProviderAccount(ctx context.Context, provider string, id AccountID, checkedAt time.Time, p *Problem) error
+	// NoteAccount notes on a zone or a bucket what is wrong with it, or that nothing
+	// is any more. ErrLostRace if it is gone, or has another secret by now.
+	NoteAccount(ctx context.Context, n AccountNote) error
 	// SetDNSAccount makes a the account for new VMs; nil for the platform's.
 	// The one before stays readable until ForgetAccount. An account whose id is
 	// there already is another token for the same zone, and replaces it. The

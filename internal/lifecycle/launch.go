@@ -125,6 +125,7 @@ func (l *Launcher) realise(ctx context.Context, p plan) (dcm.VM, error) {
 	vm.ProviderID = server.ID
 	ids, err := l.publish(budget, p, server)
 	if err != nil {
+		l.noteZone(ctx, p, err)
 		return dcm.VM{}, l.undo(ctx, vm, p.accounts, err)
 	}
 	due := vm.CreatedAt.Add(dcm.BootDeadline)
@@ -179,6 +180,15 @@ func (l *Launcher) publish(ctx context.Context, p plan, s dcm.Server) ([]string,
 		return nil, outsideError("the DNS service", err)
 	}
 	return ids, nil
+}
+
+// noteZone notes on the tenant's own zone why a name could not be published there.
+func (l *Launcher) noteZone(ctx context.Context, p plan, cause error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	if err := l.noteOwn(ctx, p.accounts, p.intent.VM.DNS.AccountID, "vms-create", cause); err != nil {
+		l.Log.ErrorContext(ctx, "what is wrong with an account could not be noted", "tenant", p.intent.VM.TenantID, "error", err)
+	}
 }
 
 func facts(s dcm.Server) *dcm.ServerFacts {

@@ -49,6 +49,7 @@ func Run(t *testing.T, newStore New) {
 		{"accounts", accounts},
 		{"replace accounts", replaceAccounts},
 		{"accounts key", accountsKey},
+		{"note what is wrong with an account", accountNoted},
 		{"own provider account", ownProvider},
 		{"provider account gone", accountGone},
 		{"account replaced", accountReplaced},
