@@ -179,9 +179,24 @@ func mutants() []mutant {
 			apiTests, "TestALostCreateIsWaitedFor$",
 		},
 		{
-			"a launch that was abandoned is given to nobody", "internal/lifecycle/launch.go",
-			`if vm.StopReason == dcm.StopCreateFailed && vm.ProviderID == "" && vm.Error != nil {`, `if false {`,
+			"a launch that was abandoned is given to nobody", "internal/lifecycle/replay.go",
+			`return vm.StopReason == dcm.StopCreateFailed && vm.ProviderID == "" && vm.Error != nil`, `return false`,
 			apiTests, "TestMatrix/create$/hetzner_CreateServer_1/dies_after$",
+		},
+		{
+			"a launch that failed frees its Idempotency-Key", "internal/lifecycle/launch.go",
+			"undone = vm.ID\n", "",
+			apiTests, "TestAFailedLaunchFreesItsKey$",
+		},
+		{
+			"but not before it is undone", "internal/lifecycle/launch.go",
+			"if !neverWas(vm) || vm.Status != dcm.StatusStopped {", "if !neverWas(vm) {",
+			apiTests, "TestAFailedLaunchFreesItsKey$",
+		},
+		{
+			"a freed key is taken over once", "internal/store/create.go",
+			"equals(attrIdempotentVM, string(undone))", "exists()",
+			"./internal/store", "TestStore",
 		},
 		{
 			"cleanup names the newest generation", "internal/lifecycle/cleanup.go",

@@ -391,7 +391,7 @@ func TestIdleEndsAVM(t *testing.T) {
 }
 
 // TestAnAbandonedLaunchIsGivenToNobody: its record will never run, and whatever
-// somebody did in it would be lost.
+// somebody did in it would be lost. Its key makes another VM.
 func TestAnAbandonedLaunchIsGivenToNobody(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -399,13 +399,14 @@ func TestAnAbandonedLaunchIsGivenToNobody(t *testing.T) {
 	w.fault(map[string]any{"service": "dynamodb", "operation": "UpdateItem", "mode": "error"})
 	user.call("POST", "/vms", w.launchBody(), "Idempotency-Key", "k").expect(t, 500)
 	w.clearFaults()
+	abandoned := user.listed()[0].ID
 	w.advance(dcm.LaunchDeadline)
 	w.sweep()
-	a := user.call("POST", "/vms", w.launchBody(), "Idempotency-Key", "k")
-	if a.status == 201 {
-		t.Errorf("the same key answers a VM: %s", a.body)
-	}
 	w.free(user, dcm.ProblemLaunchTimeout)
+	a := user.call("POST", "/vms", w.launchBody(), "Idempotency-Key", "k").expect(t, 201)
+	if vm := decode[api.CreatedVM](t, a); vm.ID == abandoned {
+		t.Errorf("the same key answers %s, whose launch was abandoned", vm.ID)
+	}
 }
 
 // TestWorkBeforeTheFirstHeartbeatCounts: the VM was ready, nobody had heard so,

@@ -44,6 +44,8 @@ type DNSConfig struct {
 	BaseDomain  string     `json:"baseDomain"`
 	Fingerprint *string    `json:"fingerprint"`
 	AddedAt     *time.Time `json:"addedAt"`
+	// Problem is why the tenant's own can't be used; null if nothing is known.
+	Problem *dcm.AccountProblem `json:"problem"`
 }
 
 // StorageConfig says where a tenant's new workspaces keep their backups. Type
@@ -57,6 +59,8 @@ type StorageConfig struct {
 	AccessKeyID *string    `json:"accessKeyId"`
 	Fingerprint *string    `json:"fingerprint"`
 	AddedAt     *time.Time `json:"addedAt"`
+	// Problem is why the tenant's own can't be used; null if nothing is known.
+	Problem *dcm.AccountProblem `json:"problem"`
 }
 
 // Quotas are a tenant's limits; null, or no provider at all, is no limit.
@@ -122,6 +126,7 @@ func (p TenantPresenter) dns(t dcm.Tenant) DNSConfig {
 func viewDNS(a dcm.DNSAccount) DNSConfig {
 	return DNSConfig{
 		Type: "custom", ZoneID: &a.ZoneID, BaseDomain: a.BaseDomain, Fingerprint: &a.Fingerprint, AddedAt: &a.AddedAt,
+		Problem: a.Problem,
 	}
 }
 
@@ -137,7 +142,7 @@ func viewBucket(a dcm.StorageAccount) StorageConfig {
 	masked := mask(a.AccessKeyID)
 	return StorageConfig{
 		Type: "custom", Endpoint: &a.Endpoint, Bucket: &a.Bucket, Region: optional(a.Region),
-		AccessKeyID: &masked, Fingerprint: &a.Fingerprint, AddedAt: &a.AddedAt,
+		AccessKeyID: &masked, Fingerprint: &a.Fingerprint, AddedAt: &a.AddedAt, Problem: a.Problem,
 	}
 }
 

@@ -65,11 +65,20 @@ func TestACheckThatDiedIsNoLeak(t *testing.T) {
 	w.bringAlong()
 	user := w.user("acme")
 	w.fault(map[string]any{"service": "cloudflare", "operation": "DeleteRecord", "mode": "error"})
-	if a := user.call("POST", "/tenant/dns", w.dnsBody()); a.status == 201 {
+	a := user.call("POST", "/tenant/dns", w.dnsBody())
+	if a.status == 201 {
 		t.Fatal("the check passed")
 	}
 	if len(w.State().DNSRecords) != 1 {
 		t.Fatalf("records %+v", w.State().DNSRecords)
+	}
+	if name := w.State().DNSRecords[0].Name; !strings.Contains(a.problem.Detail, name) {
+		t.Errorf("%s is left, and the user reads %q", name, a.problem.Detail)
+	}
+	w.fault(map[string]any{"service": "cloudflare", "operation": "BatchRecords", "mode": "error", "code": "403"})
+	w.fault(map[string]any{"service": "cloudflare", "operation": "CreateRecord", "mode": "error", "code": "403"})
+	if a := user.call("POST", "/tenant/dns", w.dnsBody()); a.status == 201 || strings.Contains(a.problem.Detail, "left") {
+		t.Errorf("a check that made nothing: %d %s", a.status, a.body)
 	}
 	w.clearFaults()
 	user.call("POST", "/tenant/dns", w.dnsBody()).expect(t, 201)

@@ -61,6 +61,8 @@ type DNSAccount struct {
 	Sealed      Sealed
 	Fingerprint string
 	AddedAt     time.Time
+	// Problem is what was wrong with it when it was last used; nil if nothing.
+	Problem *AccountProblem
 }
 
 // StorageAccount is a tenant's own bucket.
@@ -74,6 +76,36 @@ type StorageAccount struct {
 	Sealed      Sealed
 	Fingerprint string
 	AddedAt     time.Time
+	// Problem is what was wrong with it when it was last used; nil if nothing.
+	Problem *AccountProblem
+}
+
+// AccountProblem is why a tenant's own zone or bucket can't be used. Code is one
+// of CodeProviderAuth, CodeNotFound, CodeInvalid and CodeProviderUnavailable; Since is when it
+// was first met.
+type AccountProblem struct {
+	Code    Code      `json:"code"`
+	Message string    `json:"message"`
+	Since   time.Time `json:"since"`
+}
+
+// AccountKind tells a tenant's own zones from its buckets.
+type AccountKind string
+
+// The kinds of accounts that a profile holds.
+const (
+	AccountDNS     AccountKind = "dns"
+	AccountStorage AccountKind = "storage"
+)
+
+// AccountNote says what using a tenant's own zone or bucket came to.
+type AccountNote struct {
+	Kind AccountKind
+	ID   AccountID
+	// Fingerprint is that of the secret which was used.
+	Fingerprint string
+	// Problem is nil if it works.
+	Problem *AccountProblem
 }
 
 // Fingerprint tells two secrets apart without telling either: the first 12

@@ -56,7 +56,7 @@ type DNS interface {
 	// Check proves that the zone holds baseDomain and can be written, by
 	// creating and deleting a TXT record under it, which says whose it is: see
 	// CheckRecord. KindAuth, KindNotFound (no such zone), KindInvalid (the domain
-	// is not in the zone).
+	// is not in the zone). LeftoverError, in the chain, if the record may be left.
 	Check(ctx context.Context, z DNSZone, baseDomain string, owner DNSOwnership) error
 }
 
@@ -72,6 +72,19 @@ type DNSOwnership struct {
 	Tenant       TenantID
 	VM           VMID
 }
+
+// LeftoverError says that a check of a zone may have left its record there.
+type LeftoverError struct {
+	Record DNSRecord
+	Err    error
+}
+
+func (e *LeftoverError) Error() string {
+	return fmt.Sprintf("%s %s may be left: %v", e.Record.Type, e.Record.Name, e.Err)
+}
+
+// Unwrap returns why the check, or the deletion of its record, failed.
+func (e *LeftoverError) Unwrap() error { return e.Err }
 
 // CheckRecord is what a check of a zone makes. It is marked as that of a VM which
 // never was, so that sweep-orphans finds one that a check left behind.

@@ -98,8 +98,8 @@ type TenantStore interface {
 	// own provider account, the month's usage and the audit event. All the
 	// quotas are conditions of it. Errors: CodeQuotaExceeded with limit, use and
 	// what counts; CodeConflict naming the VM that holds the workspace, or
-	// saying that the workspace is being deleted; ErrIdempotencyTaken;
-	// ErrLostRace (also: the provider account is not the one named any more).
+	// saying that the workspace is being deleted; ErrIdempotencyTaken, unless the
+	// key stands for i.Undone; ErrLostRace (also: the provider account is not the one named any more).
 	CreateVM(ctx context.Context, i Intent) error
 	// VM reads a VM, strongly consistent. CodeNotFound.
 	VM(ctx context.Context, id VMID) (VM, error)
@@ -159,6 +159,9 @@ type TenantStore interface {
 	AccountRate(provider string, id AccountID) RateBucket
 	// NoteProviderAccount notes what a check of the account found out.
 	NoteProviderAccount(ctx context.Context, provider string, id AccountID, checkedAt time.Time, p *Problem) error
+	// NoteAccount notes on a zone or a bucket what is wrong with it, or that nothing
+	// is any more. ErrLostRace if it is gone, or has another secret by now.
+	NoteAccount(ctx context.Context, n AccountNote) error
 	// SetDNSAccount makes a the account for new VMs; nil for the platform's.
 	// The one before stays readable until ForgetAccount. An account whose id is
 	// there already is another token for the same zone, and replaces it. The
@@ -263,6 +266,9 @@ type Intent struct {
 	NewWorkspace bool
 	// Idempotency is nil if the request carried no key.
 	Idempotency *Idempotency
+	// Undone is the stopped VM of a failed launch for which the key may still
+	// stand: then the key is taken over. "" for none.
+	Undone VMID
 	// DefaultQuotas are written if the tenant has no profile yet.
 	DefaultQuotas Quotas
 	// Event is the audit event of the launch.

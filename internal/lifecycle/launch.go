@@ -54,7 +54,9 @@ type LaunchOrder struct {
 }
 
 // Launch creates a VM within dcm.LaunchBudget. What can't be created by then
-// is undone and said. Errors: CodeInvalid, CodeNotFound (workspace),
+// is undone and said. The same key and request answer the same VM; a launch that
+// failed answers its failure until it is undone, and then frees its key: the same
+// request is a new try. Errors: CodeInvalid, CodeNotFound (workspace),
 // CodeConflict, CodeQuotaExceeded, CodeCapacityUnavailable, CodeProviderAuth,
 // CodeProviderUnavailable, CodeRateLimited with RetryAfter.
 func (l *Launcher) Launch(ctx context.Context, o LaunchOrder) (Launched, error) {
@@ -70,9 +72,16 @@ func (l *Launcher) Launch(ctx context.Context, o LaunchOrder) (Launched, error) 
 	if err != nil {
 		return Launched{}, fmt.Errorf("read what the launch depends on: %w", err)
 	}
-	hash := requestHash(o.Request)
+	hash, undone := requestHash(o.Request), dcm.VMID("")
 	if known.Earlier != nil {
-		return l.replay(ctx, tenant, *known.Earlier, hash)
+		vm, err := l.earlier(ctx, tenant, *known.Earlier, hash)
+		if err != nil {
+			return Launched{}, err
+		}
+		if !neverWas(vm) || vm.Status != dcm.StatusStopped {
+			return l.replay(ctx, tenant, vm)
+		}
+		undone = vm.ID
 	}
 	p, err := l.plan(ctx, o, launch, known)
 	if err != nil {
@@ -83,6 +92,7 @@ func (l *Launcher) Launch(ctx context.Context, o LaunchOrder) (Launched, error) 
 			Key: o.IdempotencyKey, BodyHash: hash, VM: p.intent.VM.ID,
 			ExpiresAt: l.Clock.Now().Add(dcm.IdempotencyTTL),
 		}
+		p.intent.Undone = undone
 	}
 	switch err := tenant.CreateVM(ctx, p.intent); {
 	case errors.Is(err, dcm.ErrIdempotencyTaken):
@@ -115,6 +125,7 @@ func (l *Launcher) realise(ctx context.Context, p plan) (dcm.VM, error) {
 	vm.ProviderID = server.ID
 	ids, err := l.publish(budget, p, server)
 	if err != nil {
+		l.noteZone(ctx, p, err)
 		return dcm.VM{}, l.undo(ctx, vm, p.accounts, err)
 	}
 	due := vm.CreatedAt.Add(dcm.BootDeadline)
@@ -169,6 +180,15 @@ func (l *Launcher) publish(ctx context.Context, p plan, s dcm.Server) ([]string,
 		return nil, outsideError("the DNS service", err)
 	}
 	return ids, nil
+}
+
+// noteZone notes on the tenant's own zone why a name could not be published there.
+func (l *Launcher) noteZone(ctx context.Context, p plan, cause error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	if err := l.noteOwn(ctx, p.accounts, p.intent.VM.DNS.AccountID, "vms-create", cause); err != nil {
+		l.Log.ErrorContext(ctx, "what is wrong with an account could not be noted", "tenant", p.intent.VM.TenantID, "error", err)
+	}
 }
 
 func facts(s dcm.Server) *dcm.ServerFacts {
@@ -244,75 +264,6 @@ func (l *Launcher) finishUndo(ctx context.Context, vm dcm.VM, accounts dcm.Tenan
 	}
 	if _, err := l.Releaser.releaseLaunched(ctx, vm, accounts, nil); err != nil {
 		l.Log.WarnContext(ctx, "undo launch: left to the sweep", "vm", vm.ID, "error", err)
-	}
-}
-
-// replayTaken answers a request whose key was taken a moment ago.
-func (l *Launcher) replayTaken(ctx context.Context, t dcm.TenantStore, key, hash string) (Launched, error) {
-	known, err := t.LaunchContext(ctx, "", key)
-	if err != nil {
-		return Launched{}, fmt.Errorf("read the earlier request: %w", err)
-	}
-	if known.Earlier == nil {
-		return Launched{}, dcm.Errorf(dcm.CodeConflict, "the Idempotency-Key is in use; try again")
-	}
-	return l.replay(ctx, t, *known.Earlier, hash)
-}
-
-// replay answers as the earlier request with this key was answered.
-func (l *Launcher) replay(ctx context.Context, t dcm.TenantStore, earlier dcm.Idempotency, hash string) (Launched, error) {
-	if earlier.BodyHash != hash {
-		return Launched{}, dcm.Errorf(dcm.CodeConflict, "the Idempotency-Key was used for another request")
-	}
-	vm, err := t.VM(ctx, earlier.VM)
-	if err != nil {
-		return Launched{}, fmt.Errorf("read the earlier VM %s: %w", earlier.VM, err)
-	}
-	if vm.StopReason == dcm.StopCreateFailed && vm.ProviderID == "" && vm.Error != nil {
-		// It never was anybody's, though its server may have begun to boot.
-		return Launched{}, dcm.Errorf(replayCode(vm.Error.Code), "%s", vm.Error.Message)
-	}
-	if vm, err = l.awaitServer(ctx, t, vm); err != nil {
-		return Launched{}, err
-	}
-	password, err := l.Sealer.Open(ctx, passwordContext(vm), vm.Password)
-	if err != nil {
-		return Launched{}, fmt.Errorf("open the terminal password of %s: %w", vm.ID, err)
-	}
-	return Launched{VM: vm, Password: password}, nil
-}
-
-// awaitServer waits for the launch that is still under way, and gives nobody a
-// VM whose launch was abandoned: it will be released with whatever is in it.
-func (l *Launcher) awaitServer(ctx context.Context, t dcm.TenantStore, vm dcm.VM) (dcm.VM, error) {
-	for range replayTries {
-		if vm.Status != dcm.StatusCreating || vm.ProviderID != "" {
-			return vm, nil
-		}
-		if err := dcm.Sleep(ctx, replayPause); err != nil {
-			return vm, err
-		}
-		var err error
-		if vm, err = t.VM(ctx, vm.ID); err != nil {
-			return vm, fmt.Errorf("read the earlier VM %s: %w", vm.ID, err)
-		}
-	}
-	return vm, dcm.Errorf(dcm.CodeConflict, "the earlier request with this Idempotency-Key has not come to an end; try again later")
-}
-
-// A replay waits as long as a launch may take.
-const (
-	replayPause = 250 * time.Millisecond
-	replayTries = int(dcm.LaunchBudget / replayPause)
-)
-
-// replayCode is the code a failed launch was answered with.
-func replayCode(code string) dcm.Code {
-	switch c := dcm.Code(code); c {
-	case dcm.CodeCapacityUnavailable, dcm.CodeProviderAuth, dcm.CodeProviderUnavailable, dcm.CodeRateLimited:
-		return c
-	default:
-		return dcm.CodeProviderUnavailable
 	}
 }
 

@@ -8,6 +8,12 @@ import (
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
+// NoteZoneOrBucket notes on a zone or a bucket of a tenant's what a look at it came
+// to, if it is news.
+func (o *Orphans) NoteZoneOrBucket(ctx context.Context, accounts dcm.TenantAccounts, id dcm.AccountID, cause error) error {
+	return o.noteOwn(ctx, accounts, id, sweepOrphans, cause)
+}
+
 // NoteAccount notes on a tenant's account what a look at it came to, so that GET
 // /tenant says when its token was last seen to work, and what is wrong with it
 // since. When it stops working the audit log says so, once.

@@ -158,12 +158,12 @@ func whole(r *http.Response) error {
 // serve puts every stand-in behind the wire, on a port of its own.
 func (s *services) serve(l *listeners) error {
 	behind := []wire.Service{
-		{Name: "dynamodb", Handler: s.dynamodb, Operation: dynamodb.Operation, WriteError: dynamodb.WriteError, DefaultCode: "InternalServerError"},
-		{Name: "kms", Handler: s.kms, Operation: kms.Operation, WriteError: kms.WriteError, DefaultCode: "KMSInternalException"},
-		{Name: "s3", Handler: s.s3, Operation: s3.Operation, WriteError: s3.WriteError, DefaultCode: "InternalError"},
-		{Name: "ssm", Handler: s.ssm, Operation: ssm.Operation, WriteError: ssm.WriteError, DefaultCode: "InternalServerError"},
-		{Name: "hetzner", Handler: s.hetzner, Operation: hetzner.Operation, WriteError: hetzner.WriteError, DefaultCode: "unavailable"},
-		{Name: "cloudflare", Handler: s.cloudflare, Operation: cloudflare.Operation, WriteError: cloudflare.WriteError, DefaultCode: "503"},
+		{Name: "dynamodb", Handler: s.dynamodb, Operation: dynamodb.Operation, Operations: dynamodb.Operations(), WriteError: dynamodb.WriteError, DefaultCode: "InternalServerError"},
+		{Name: "kms", Handler: s.kms, Operation: kms.Operation, Operations: kms.Operations(), WriteError: kms.WriteError, DefaultCode: "KMSInternalException"},
+		{Name: "s3", Handler: s.s3, Operation: s3.Operation, Operations: s3.Operations(), WriteError: s3.WriteError, DefaultCode: "InternalError"},
+		{Name: "ssm", Handler: s.ssm, Operation: ssm.Operation, Operations: ssm.Operations(), WriteError: ssm.WriteError, DefaultCode: "InternalServerError"},
+		{Name: "hetzner", Handler: s.hetzner, Operation: hetzner.Operation, Operations: hetzner.Operations(), WriteError: hetzner.WriteError, DefaultCode: "unavailable"},
+		{Name: "cloudflare", Handler: s.cloudflare, Operation: cloudflare.Operation, Operations: cloudflare.Operations(), WriteError: cloudflare.WriteError, DefaultCode: "503"},
 	}
 	if s.otherDynamoDB != nil {
 		behind[0].Handler = s.otherDynamoDB

@@ -55,6 +55,8 @@ type dnsAccountItem struct {
 	Sealed      []byte  `dynamodbav:"sealed"`
 	Fingerprint string  `dynamodbav:"fingerprint"`
 	AddedAt     instant `dynamodbav:"addedAt"`
+	// Problem is never set with the rest: another secret begins without one.
+	Problem *accountProblemItem `dynamodbav:"problem,omitempty"`
 }
 
 func itemOfDNSAccount(a dcm.DNSAccount) dnsAccountItem {
@@ -66,6 +68,7 @@ func itemOfDNSAccount(a dcm.DNSAccount) dnsAccountItem {
 func (i dnsAccountItem) account(id dcm.AccountID) dcm.DNSAccount {
 	return dcm.DNSAccount{
 		ID: id, ZoneID: i.ZoneID, BaseDomain: i.BaseDomain, Sealed: i.Sealed, Fingerprint: i.Fingerprint, AddedAt: i.AddedAt.time(),
+		Problem: i.Problem.problem(),
 	}
 }
 
@@ -77,6 +80,8 @@ type storageAccountItem struct {
 	Sealed      []byte  `dynamodbav:"sealed"`
 	Fingerprint string  `dynamodbav:"fingerprint"`
 	AddedAt     instant `dynamodbav:"addedAt"`
+	// Problem is never set with the rest: another secret begins without one.
+	Problem *accountProblemItem `dynamodbav:"problem,omitempty"`
 }
 
 func itemOfStorageAccount(a dcm.StorageAccount) storageAccountItem {
@@ -90,5 +95,23 @@ func (i storageAccountItem) account(id dcm.AccountID) dcm.StorageAccount {
 	return dcm.StorageAccount{
 		ID: id, Endpoint: i.Endpoint, Bucket: i.Bucket, Region: i.Region, AccessKeyID: i.AccessKeyID,
 		Sealed: i.Sealed, Fingerprint: i.Fingerprint, AddedAt: i.AddedAt.time(),
+		Problem: i.Problem.problem(),
 	}
+}
+
+type accountProblemItem struct {
+	Code    string  `dynamodbav:"code"`
+	Message string  `dynamodbav:"message"`
+	Since   instant `dynamodbav:"since"`
+}
+
+func itemOfAccountProblem(p dcm.AccountProblem) accountProblemItem {
+	return accountProblemItem{Code: string(p.Code), Message: shortened(p.Message), Since: instantOf(p.Since)}
+}
+
+func (i *accountProblemItem) problem() *dcm.AccountProblem {
+	if i == nil {
+		return nil
+	}
+	return &dcm.AccountProblem{Code: dcm.Code(i.Code), Message: i.Message, Since: i.Since.time()}
 }

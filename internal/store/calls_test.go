@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"sync"
 	"testing"
@@ -139,6 +140,13 @@ func TestCalls(t *testing.T) {
 		})
 		costs("NoteProviderAccount", "UpdateItem", func() error {
 			return acme.NoteProviderAccount(ctx, "hetzner", someAccount, now, nil)
+		})
+		costs("NoteAccount", "UpdateItem", func() error {
+			err := acme.NoteAccount(ctx, dcm.AccountNote{Kind: dcm.AccountDNS, ID: someAccount})
+			if errors.Is(err, dcm.ErrLostRace) {
+				return nil // another fingerprint costs as much
+			}
+			return err
 		})
 		costs("RemoveProviderAccount", "TransactWriteItems", func() error { return acme.RemoveProviderAccount(ctx, "hetzner") })
 		costs("DueReconciles", "Query", func() error { _, err := s.DueReconciles(ctx, 0, now, 10); return err })

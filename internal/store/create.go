@@ -29,7 +29,7 @@ func (t *tenantStore) CreateVM(ctx context.Context, i dcm.Intent) error {
 func (t *tenantStore) createWrites(i dcm.Intent, seen *profileItem) []write {
 	var writes []write
 	if i.Idempotency != nil {
-		writes = append(writes, t.claimIdempotency(*i.Idempotency))
+		writes = append(writes, t.claimIdempotency(*i.Idempotency, i.Undone))
 	}
 	writes = append(writes, t.holdWorkspace(i), t.takeSlot(i, seen))
 	if i.VM.AccountID != dcm.PlatformAccount {
@@ -67,9 +67,14 @@ func (t *tenantStore) checkIntent(i dcm.Intent) error {
 	return nil
 }
 
-func (t *tenantStore) claimIdempotency(i dcm.Idempotency) write {
+// claimIdempotency takes a key that is free, or that stands for undone. Two that
+// read of the same undone VM take it once: afterwards it stands for another.
+func (t *tenantStore) claimIdempotency(i dcm.Idempotency, undone dcm.VMID) write {
 	free := absent(attrPK).Or(
 		expression.Name(attrExpiresAt).LessThanEqual(expression.Value(instantOf(t.options.Clock.Now()))))
+	if undone != "" {
+		free = free.Or(equals(attrIdempotentVM, string(undone)))
+	}
 	return write{
 		put: itemOfIdempotency(t.id, i), condition: &free,
 		refused: func(map[string]types.AttributeValue) error { return dcm.ErrIdempotencyTaken },

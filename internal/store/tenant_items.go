@@ -2,7 +2,10 @@ package store
 
 import "github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 
-const attrExpiresAt = "expiresAt"
+const (
+	attrExpiresAt    = "expiresAt"
+	attrIdempotentVM = "vm"
+)
 
 type workspaceKeyItem struct {
 	key

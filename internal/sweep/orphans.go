@@ -32,6 +32,8 @@ type OrphanHandler interface {
 	// NoteAccount notes what a look at a tenant's account came to: nil or why
 	// it failed.
 	NoteAccount(ctx context.Context, t dcm.TenantID, a dcm.ProviderAccount, cause error) error
+	// NoteZoneOrBucket does so for a zone or a bucket of a tenant's.
+	NoteZoneOrBucket(ctx context.Context, accounts dcm.TenantAccounts, id dcm.AccountID, cause error) error
 }
 
 // Orphans is the sweep over what nothing live owns: servers, DNS records and

@@ -190,10 +190,8 @@ func (r *orphanRun) list(ctx context.Context, h holder, p place) (got listing, e
 		got, err = p.list(ctx)
 		return err
 	})
-	if a, ok := h.accounts.Providers[p.provider]; ok && !r.dry {
-		if err := guard(func() error { return r.Handler.NoteAccount(context.WithoutCancel(ctx), h.tenant, a, err) }); err != nil {
-			r.Log.ErrorContext(ctx, "a look at an account could not be noted", "tenant", h.tenant, "account", p.account, "error", err)
-		}
+	if h.tenant != "" && !r.dry {
+		r.note(context.WithoutCancel(ctx), h, p, err)
 	}
 	if err != nil {
 		r.looksFailed(ctx, h.tenant, p.service+" "+string(p.account), err)
@@ -208,6 +206,19 @@ func (r *orphanRun) list(ctx context.Context, h holder, p place) (got listing, e
 		r.unclear += got.unclear
 	}
 	return got, nil
+}
+
+// note notes on a tenant's account what a look at it came to.
+func (r *orphanRun) note(ctx context.Context, h holder, p place, cause error) {
+	err := guard(func() error {
+		if p.provider != "" {
+			return r.Handler.NoteAccount(ctx, h.tenant, h.accounts.Providers[p.provider], cause)
+		}
+		return r.Handler.NoteZoneOrBucket(ctx, h.accounts, p.account, cause)
+	})
+	if err != nil {
+		r.Log.ErrorContext(ctx, "a look at an account could not be noted", "tenant", h.tenant, "account", p.account, "error", err)
+	}
 }
 
 func (r *orphanRun) looksFailed(ctx context.Context, t dcm.TenantID, account string, err error) {

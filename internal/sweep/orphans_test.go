@@ -208,6 +208,10 @@ func (h estateHandler) Resume(_ context.Context, o dcm.Orphan) (bool, error) {
 func (h estateHandler) Vanished(context.Context, dcm.Vanished) (bool, error)    { return false, nil }
 func (h estateHandler) EndVanished(context.Context, dcm.Vanished) (bool, error) { return false, nil }
 
+func (h estateHandler) NoteZoneOrBucket(context.Context, dcm.TenantAccounts, dcm.AccountID, error) error {
+	return nil
+}
+
 func (h estateHandler) NoteAccount(context.Context, dcm.TenantID, dcm.ProviderAccount, error) error {
 	return nil
 }

@@ -2,6 +2,7 @@ package tenancy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -72,11 +73,25 @@ func (z *Zones) check(ctx context.Context, t dcm.TenantID, r DNSRequest) error {
 	blame := map[dcm.ProviderKind]string{
 		dcm.KindAuth: "apiToken", dcm.KindNotFound: "zoneId", dcm.KindInvalid: "baseDomain",
 	}
-	return checked(ctx, "the DNS service", blame, func(ctx context.Context) error {
+	return naming(checked(ctx, "the DNS service", blame, func(ctx context.Context) error {
 		return z.DNS.Check(ctx, dcm.DNSZone{ZoneID: r.ZoneID, Token: r.APIToken}, r.BaseDomain, dcm.DNSOwnership{
 			Installation: z.Installation, Tenant: t, VM: nobody,
 		})
-	})
+	}))
+}
+
+// naming adds to a failed check which record it may have left. Nobody else could
+// tell: no sweep looks through a zone that was not kept.
+func naming(err error) error {
+	left, is := errors.AsType[*dcm.LeftoverError](err)
+	e, told := errors.AsType[*dcm.Error](err)
+	if !is || !told {
+		return err
+	}
+	named := *e
+	named.Message += fmt.Sprintf(". The %s record %s of this check may be left in the zone: delete it there, or send the same settings again once they work, and it is deleted within two hours",
+		left.Record.Type, left.Record.Name)
+	return &named
 }
 
 func (z *Zones) identify(known map[dcm.AccountID]dcm.DNSAccount, zoneID string) (dcm.AccountID, error) {

@@ -39,7 +39,10 @@ func (d *DNS) Check(ctx context.Context, z dcm.DNSZone, baseDomain string, owner
 	if err != nil {
 		return d.unchecked(ctx, z, record, err)
 	}
-	return d.unprobe(ctx, z, ids[0])
+	if err := d.unprobe(ctx, z, ids[0]); err != nil {
+		return &dcm.LeftoverError{Record: record, Err: err}
+	}
+	return nil
 }
 
 // unprobe deletes the record, with a second try for an answer that was lost.
@@ -66,5 +69,5 @@ func (d *DNS) unchecked(ctx context.Context, z dcm.DNSZone, record dcm.DNSRecord
 	}
 	both := *e
 	both.Err = errors.Join(e.Err, fmt.Errorf("delete the record of the check: %w", err))
-	return &both
+	return &dcm.LeftoverError{Record: record, Err: &both}
 }

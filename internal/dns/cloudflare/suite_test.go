@@ -35,7 +35,7 @@ func newSubject(t *testing.T) dnstest.Subject {
 	})
 	w := wire.New()
 	server := httptest.NewServer(w.Wrap(wire.Service{
-		Name: "cloudflare", Handler: api, Operation: sim.Operation, WriteError: sim.WriteError, DefaultCode: "503",
+		Name: "cloudflare", Handler: api, Operation: sim.Operation, Operations: sim.Operations(), WriteError: sim.WriteError, DefaultCode: "503",
 	}))
 	t.Cleanup(func() { w.Close(); server.Close() })
 	foreign := dcm.DNSRecord{Name: "www.example.com", Type: "A", Content: "198.51.100.99", TTL: 60}

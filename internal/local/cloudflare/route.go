@@ -30,6 +30,17 @@ func routes() []route {
 	}
 }
 
+// Operations are all the names that Operation has.
+func Operations() []string {
+	var names []string
+	for _, r := range routes() {
+		if !slices.Contains(names, r.operation) {
+			names = append(names, r.operation)
+		}
+	}
+	return names
+}
+
 // Operation names what the request asks for; "" if it is no operation that is
 // simulated here.
 func Operation(r *http.Request) string {

@@ -116,6 +116,9 @@ func decode[Request any](body []byte) (*Request, error) {
 	return nil, faultf(codeSerialization, "%v", err)
 }
 
+// Operations are all that is implemented.
+func Operations() []string { return slices.Sorted(maps.Keys(New(Options{}).operations)) }
+
 // Operation returns the name of the operation a request asks for, "" if it
 // asks for none.
 func Operation(r *http.Request) string {

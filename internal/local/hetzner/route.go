@@ -2,6 +2,7 @@ package hetzner
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -39,6 +40,17 @@ func routes() []route {
 		{"GET", "/ssh_keys/{id}", "GetSSHKey", (*Server).getSSHKey},
 		{"DELETE", "/ssh_keys/{id}", "DeleteSSHKey", (*Server).deleteSSHKey},
 	}
+}
+
+// Operations are all the names that Operation has.
+func Operations() []string {
+	var names []string
+	for _, r := range routes() {
+		if !slices.Contains(names, r.operation) {
+			names = append(names, r.operation)
+		}
+	}
+	return names
 }
 
 // Operation names what the request asks for, as the API's reference calls it;

@@ -76,6 +76,11 @@ func (s *Server) Keys() []string {
 
 const targetPrefix = "TrentService."
 
+// Operations are all that is implemented.
+func Operations() []string {
+	return []string{"CreateKey", "Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "GetPublicKey", "Sign"}
+}
+
 // Operation returns the name KMS's API gives to what r asks for, such as
 // Sign, or "" if it is none.
 func Operation(r *http.Request) string {

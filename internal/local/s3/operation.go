@@ -1,6 +1,10 @@
 package s3
 
-import "net/http"
+import (
+	"maps"
+	"net/http"
+	"slices"
+)
 
 // operations are what a subresource (a query parameter that changes what a
 // request means) stands for by method, for a bucket and for a key. "" is a
@@ -42,6 +46,23 @@ func foreign(q string) bool {
 	return false
 }
 
+// Operations are all the names that Operation has.
+func Operations() []string {
+	names := []string{"ListBuckets"}
+	for _, sub := range append([]string{""}, subresources()...) {
+		onBucket, onKey := operations(sub)
+		names = slices.AppendSeq(names, maps.Values(onBucket))
+		names = slices.AppendSeq(names, maps.Values(onKey))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// subresources are the query parameters that say what a request means.
+func subresources() []string {
+	return []string{"list-type", "versions", "versioning", "uploads", "uploadId", "delete"}
+}
+
 // Operation returns the name that S3's API gives to what r asks for, such as
 // UploadPart, or "" if it is none.
 func Operation(r *http.Request) string {
@@ -62,7 +83,7 @@ func Operation(r *http.Request) string {
 		return ""
 	}
 	sub := ""
-	for _, name := range []string{"list-type", "versions", "versioning", "uploads", "uploadId", "delete"} {
+	for _, name := range subresources() {
 		if query.Has(name) {
 			sub = name
 			break

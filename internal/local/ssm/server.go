@@ -61,6 +61,9 @@ func (s *Server) Put(name string, value dcm.Secret) {
 	s.parameters[name] = value
 }
 
+// Operations are all that is implemented.
+func Operations() []string { return []string{"GetParameter", "GetParameters", "PutParameter"} }
+
 // Operation returns the name SSM's API gives to what r asks for, such as
 // GetParameter, or "" if it is none.
 func Operation(r *http.Request) string {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Mode is how a call fails.
@@ -69,11 +70,15 @@ func (f *fault) hits(service, operation string) bool {
 func (x *Wire) Inject(f Fault) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if !x.names[f.Service] {
-		return fmt.Errorf("service %q is not simulated", f.Service)
+	operations, known := x.names[f.Service]
+	if !known {
+		return fmt.Errorf("service: %q is not simulated", f.Service)
+	}
+	if f.Operation != "" && f.Operation != "*" && !slices.Contains(operations, f.Operation) {
+		return fmt.Errorf("operation: %s has no %q; it has %s", f.Service, f.Operation, strings.Join(operations, ", "))
 	}
 	if !slices.Contains([]Mode{ModeError, ModeTimeout, ModeLostAnswer, ModeTruncated}, f.Mode) {
-		return fmt.Errorf("mode %q is none of error, timeout, lost_answer, truncated", f.Mode)
+		return fmt.Errorf("mode: %q is none of error, timeout, lost_answer, truncated", f.Mode)
 	}
 	if f.After < 0 || f.Count < 0 || f.Share < 0 || f.Share > 1 {
 		return fmt.Errorf("after and count are not negative, share is from 0 to 1")

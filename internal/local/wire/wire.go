@@ -15,6 +15,8 @@ type Service struct {
 	Handler http.Handler
 	// Operation names the call as the real API does, "" if it is unknown.
 	Operation func(*http.Request) string
+	// Operations are all the names that Operation has.
+	Operations []string
 	// WriteError answers with an error in the service's own format.
 	WriteError func(w http.ResponseWriter, r *http.Request, code string)
 	// DefaultCode is the code of an injected error that names none: one that
@@ -30,22 +32,23 @@ type Wire struct {
 	closed chan struct{}
 	once   sync.Once
 
-	mu     sync.Mutex
-	names  map[string]bool
+	mu sync.Mutex
+	// names are the services' operations.
+	names  map[string][]string
 	calls  map[string]map[string]int
 	faults []*fault
 }
 
 // New returns a wire that disturbs nothing.
 func New() *Wire {
-	return &Wire{closed: make(chan struct{}), names: map[string]bool{}, calls: map[string]map[string]int{}}
+	return &Wire{closed: make(chan struct{}), names: map[string][]string{}, calls: map[string]map[string]int{}}
 }
 
 // Wrap puts the wire in front of a service.
 func (x *Wire) Wrap(s Service) http.Handler {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.names[s.Name] = true
+	x.names[s.Name] = s.Operations
 	x.calls[s.Name] = map[string]int{}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		operation := s.Operation(r)

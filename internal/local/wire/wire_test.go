@@ -34,7 +34,7 @@ func newShop(t *testing.T) *shop {
 		WriteError: func(w http.ResponseWriter, _ *http.Request, code string) {
 			http.Error(w, code, http.StatusServiceUnavailable)
 		},
-		DefaultCode: "closed",
+		DefaultCode: "closed", Operations: []string{"Buy", "Look"},
 	})
 	server := httptest.NewServer(h)
 	t.Cleanup(func() { s.wire.Close(); server.Close() })
@@ -160,6 +160,7 @@ func TestInjectRefuses(t *testing.T) {
 	for _, f := range []wire.Fault{
 		{Service: "bank", Mode: wire.ModeError},
 		{Service: "shop", Mode: "slow"},
+		{Service: "shop", Operation: "Bye", Mode: wire.ModeError},
 		{Service: "shop", Mode: wire.ModeError, Count: -1},
 		{Service: "shop", Mode: wire.ModeError, After: -1},
 	} {

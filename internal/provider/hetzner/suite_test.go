@@ -33,7 +33,7 @@ func newStack(t *testing.T, o sim.Options) stack {
 	}
 	api, w := sim.New(o), wire.New()
 	server := httptest.NewServer(w.Wrap(wire.Service{
-		Name: "hetzner", Handler: api, Operation: sim.Operation, WriteError: sim.WriteError, DefaultCode: "unavailable",
+		Name: "hetzner", Handler: api, Operation: sim.Operation, Operations: sim.Operations(), WriteError: sim.WriteError, DefaultCode: "unavailable",
 	}))
 	t.Cleanup(func() { w.Close(); server.Close(); api.Close() })
 	return stack{hetzner.New(hetzner.Options{Endpoint: server.URL + "/v1", Application: "dcm", Version: "test"}), api, w, c}

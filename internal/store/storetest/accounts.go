@@ -121,6 +121,60 @@ func replaceAccounts(t *testing.T, s *subject) {
 	wantEqual(t, s.profile(t, other).CreatedAt, time.Time{})
 }
 
+// accountNoted: what is wrong with a zone or a bucket is noted on it alone, if it
+// still has the secret that was used, and is gone with another secret.
+func accountNoted(t *testing.T, s *subject) {
+	at := s.clock.Now()
+	dns, storage := dnsAccount("ac-d1", at), storageAccount("ac-s1", at)
+	notes := []dcm.AccountNote{
+		{Kind: dcm.AccountDNS, ID: "ac-d1", Fingerprint: dns.Fingerprint},
+		{Kind: dcm.AccountStorage, ID: "ac-s1", Fingerprint: storage.Fingerprint},
+	}
+	problem := &dcm.AccountProblem{Code: dcm.CodeNotFound, Message: "it is gone", Since: at}
+	for _, n := range notes {
+		n.Problem = problem
+		wantIs(t, s.acme().NoteAccount(t.Context(), n), dcm.ErrLostRace)
+	}
+	set := func() {
+		t.Helper()
+		_, err := s.acme().SetDNSAccount(t.Context(), dns, at)
+		must(t, err)
+		_, err = s.acme().SetStorageAccount(t.Context(), storage, at)
+		must(t, err)
+	}
+	check := func(want *dcm.AccountProblem) {
+		t.Helper()
+		d, b := *dns, *storage
+		d.Problem, b.Problem = want, want
+		got := s.profile(t, acme)
+		wantEqual(t, got.DNSAccounts, map[dcm.AccountID]dcm.DNSAccount{"ac-d1": d})
+		wantEqual(t, got.StorageAccounts, map[dcm.AccountID]dcm.StorageAccount{"ac-s1": b})
+	}
+	note := func(p *dcm.AccountProblem) {
+		t.Helper()
+		for _, n := range notes {
+			n.Problem = p
+			must(t, s.acme().NoteAccount(t.Context(), n))
+		}
+		check(p)
+	}
+	set()
+	note(problem)
+	note(nil)
+	note(problem)
+	for _, n := range notes {
+		n.Fingerprint = "another"
+		wantIs(t, s.acme().NoteAccount(t.Context(), n), dcm.ErrLostRace)
+		n.ID = dcm.PlatformAccount
+		if err := s.acme().NoteAccount(t.Context(), n); err == nil {
+			t.Fatal("a note on the platform's account was taken")
+		}
+	}
+	check(problem)
+	set()
+	check(nil)
+}
+
 // ownProvider: an account counts the VMs that depend on it, and stays while
 // there is one.
 func ownProvider(t *testing.T, s *subject) {

@@ -130,6 +130,37 @@ func createIdempotently(t *testing.T, s *subject) {
 	wantEqual(t, known.Earlier, next.Idempotency)
 }
 
+// takeOverKey: only with the VM for which it stands; once; and not for a launch that
+// is refused.
+func takeOverKey(t *testing.T, s *subject) {
+	keyed := func(undone dcm.VMID) dcm.Intent {
+		i := s.intent(t, acme)
+		i.Idempotency = &dcm.Idempotency{Key: "again", BodyHash: "hash", VM: i.VM.ID, ExpiresAt: s.clock.Now().Add(dcm.IdempotencyTTL)}
+		i.Undone = undone
+		return i
+	}
+	first := keyed("")
+	must(t, s.acme().CreateVM(t.Context(), first))
+	standsFor := func(want dcm.Intent) {
+		t.Helper()
+		known, err := s.acme().LaunchContext(t.Context(), "", "again")
+		must(t, err)
+		wantEqual(t, known.Earlier, want.Idempotency)
+	}
+	wantIs(t, s.acme().CreateVM(t.Context(), keyed(mustVMID(t))), dcm.ErrIdempotencyTaken)
+	refused := keyed(first.VM.ID)
+	refused.NewWorkspace = false
+	if err := s.acme().CreateVM(t.Context(), refused); err == nil {
+		t.Fatal("a launch in a workspace that is gone was accepted")
+	}
+	standsFor(first)
+	next := keyed(first.VM.ID)
+	must(t, s.acme().CreateVM(t.Context(), next))
+	standsFor(next)
+	wantIs(t, s.acme().CreateVM(t.Context(), keyed(first.VM.ID)), dcm.ErrIdempotencyTaken)
+	standsFor(next)
+}
+
 func quota(t *testing.T, s *subject) {
 	var vms []dcm.VM
 	for range Quota {

@@ -215,6 +215,9 @@ func isolation(t *testing.T, s *subject) {
 	}
 	wantCode(t, spy.RemoveProviderAccount(t.Context(), "hetzner"), dcm.CodeNotFound)
 	wantCode(t, spy.NoteProviderAccount(t.Context(), "hetzner", "ac-1", at, nil), dcm.CodeNotFound)
+	wantIs(t, spy.NoteAccount(t.Context(), dcm.AccountNote{
+		Kind: dcm.AccountDNS, ID: "ac-d1", Fingerprint: dnsAccount("ac-d1", at).Fingerprint,
+	}), dcm.ErrLostRace)
 	must(t, spy.ForgetAccount(t.Context(), "ac-d1"))
 	wantEqual(t, s.profile(t, acme), profileBefore)
 }
