@@ -69,6 +69,10 @@ const (
 	// answers with a fresh one, so that a VM which was cut off is let in again for
 	// as long as its record may wait for its last backup.
 	VMTokenLife = 2 * MovingStopGrace
+	// TokenRenewalInterval bounds what old tokens cost, whoever calls with them:
+	// in each interval, from one time of the clock to the next, the first of them
+	// whose heartbeat is written is renewed.
+	TokenRenewalInterval = 10 * time.Minute
 	// UploadURLLife and RestoreURLLife bound presigned URLs.
 	UploadURLLife  = time.Hour
 	RestoreURLLife = time.Hour
