@@ -286,6 +286,9 @@ func (a *agent) startRuntime(ctx context.Context) error {
 		a.log.Error("the workspace can't be started again", "error", err)
 		broken = &dcm.Problem{Code: dcm.ProblemBuildFailed, Message: err.Error()}
 	default:
+		if err := a.awaitCertificate(ctx); err != nil {
+			return err
+		}
 		a.usable.Store(true)
 	}
 	a.status.update(func(s *status) {
