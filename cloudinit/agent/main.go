@@ -39,7 +39,7 @@ func main() {
 		return
 	}
 	if o.Root == "" {
-		o.ComesBack, o.PowerOff = agent.MachineComesBack, agent.PowerOffMachine
+		o.ComesBack, o.PowerOff, o.Boot = agent.MachineComesBack, agent.PowerOffMachine, agent.MachineBoot()
 	}
 	o.LocalClockFile = os.Getenv(agent.LocalClockVariable)
 	o.Logger = slog.New(slog.NewJSONHandler(os.Stderr, nil))

@@ -26,7 +26,7 @@ type agent struct {
 	clock   dcm.Clock
 	// bearings are for times that the control plane named.
 	bearings *bearings
-	heard    heard
+	unheard  *unheard
 	pace     pace
 	config   dcm.AgentConfig
 	store    *store
@@ -72,6 +72,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	defer context.AfterFunc(ctx, a.endOrLeave)()
 	if err := a.bootstrap(); err != nil || a.answer() == nil {
+		if err != nil && a.answer() == nil && a.unheard.spent() {
+			return a.switchOff()
+		}
 		return err
 	}
 	return a.live()
@@ -99,6 +102,7 @@ func open(o Options) (*agent, error) {
 		status: newStatus(),
 	}
 	a.bearings = &bearings{clock: a.clock}
+	a.unheard = &unheard{clock: a.clock, store: s, boot: o.Boot, log: a.log}
 	a.client.Heard = a.bearings.hear
 	a.tracer = newTracer(o.Root, s.get().Answer == nil)
 	a.saver = backup.Saver{Control: a.client, HTTP: backup.NewTransferClient(), Tuning: a.tuning()}
@@ -174,7 +178,11 @@ func (a *agent) live() error {
 	} else if working.Err() == nil {
 		a.log.Error("the workspace can't be made", "error", err)
 		a.status.failAnyhow(err)
+		end, alone := a.watchAlone()
 		<-working.Done() // until the control plane has heard of it and says stop
+		if end(); alone() {
+			return a.switchOff()
+		}
 	}
 	if a.leaving.Load() {
 		a.log.Info("leaving; the machine comes back")

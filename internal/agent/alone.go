@@ -3,66 +3,32 @@ package agent
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
-	"time"
+	"strings"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/backup"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/tree"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
 )
 
-// heard is when the control plane last took a heartbeat.
-type heard struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (h *heard) note(now time.Time) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.at = latest(h.at, now)
-}
-
-// since is the later of the two: from, or when it was last heard.
-func (h *heard) since(from time.Time) time.Time {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return latest(h.at, from)
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-// watchAlone gives an ending up once no control plane has taken a heartbeat for
+// watchAlone gives a wait up once no control plane has taken a heartbeat for
 // dcm.AloneAfter: by then any that is alive has given the VM up itself. It
 // returns what ends the watch, and what reports whether it gave up.
 func (a *agent) watchAlone() (end func(), alone func() bool) {
 	ctx, cancel := context.WithCancel(a.life)
 	gaveUp, done := false, make(chan struct{})
-	from := a.clock.Now()
 	go func() {
 		defer close(done)
-		for {
-			if !until(ctx, a.clock, from.Add(dcm.AloneAfter), a.pace.poll, nil) {
+		for !a.unheard.spent() || a.beat(ctx) == nil { // asked once more: perhaps only the clock has moved
+			if !pass(ctx, a.clock, a.clock.Now(), noteSilence, a.pace.poll, nil) {
 				return
 			}
-			if last := a.heard.since(from); last.After(from) {
-				from = last
-				continue
-			}
-			if a.beat(ctx) == nil { // asked once more: only the clock has moved
-				from = a.clock.Now()
-				continue
-			}
+		}
+		if ctx.Err() == nil {
 			gaveUp = true
 			a.endLife()
-			return
 		}
 	}()
 	return func() { cancel(); <-done }, func() bool { return gaveUp }
@@ -70,9 +36,9 @@ func (a *agent) watchAlone() (end func(), alone func() bool) {
 
 // switchOff ends a VM that nobody hears: what could not be uploaded is kept on
 // its disk, and the machine is switched off. It is not over: should somebody
-// switch it on again, the agent carries on with the ending.
+// switch it on again, the agent carries on where it was.
 func (a *agent) switchOff() error {
-	a.log.Error("no control plane has answered for too long: this machine is switched off", "after", dcm.AloneAfter)
+	a.log.Error("no control plane has taken this VM's calls for too long: this machine is switched off", "after", dcm.AloneAfter)
 	if err := a.keepHere(context.Background()); err != nil {
 		// The workspace itself is on the disk all the same.
 		a.log.Error("the workspace could not be packed", "error", err)
@@ -118,4 +84,13 @@ func PowerOffMachine() error {
 		return fmt.Errorf("systemctl poweroff: %w: %s", err, out)
 	}
 	return nil
+}
+
+// MachineBoot names the machine's present boot; empty if that can't be told.
+func MachineBoot() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
 }

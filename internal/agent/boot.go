@@ -80,7 +80,10 @@ func (a *agent) askForEverything() (answer dcm.BootstrapAnswer, err error) {
 		}
 	}()
 	request := dcm.BootstrapRequest{PublicKey: key, AgentVersion: a.options.Version, IP: publicAddress(a.config.APIURL)}
-	p := retry.Policy{Base: a.patience(time.Second), Max: a.patience(30 * time.Second), Transient: control.Transient}
+	p := retry.Policy{
+		Base: a.patience(time.Second), Max: a.patience(30 * time.Second),
+		Transient: func(err error) bool { return control.Transient(err) && !a.unheard.spent() },
+	}
 	err = p.Do(ctx, func(ctx context.Context) (err error) {
 		answer, err = a.client.Bootstrap(ctx, request)
 		if err != nil {
@@ -88,6 +91,9 @@ func (a *agent) askForEverything() (answer dcm.BootstrapAnswer, err error) {
 		}
 		return err
 	})
+	if err == nil {
+		a.unheard.heard()
+	}
 	if err != nil && ctx.Err() != nil {
 		err = ctx.Err()
 	}
@@ -134,7 +140,12 @@ func (a *agent) boot(ctx context.Context) error {
 	}
 	// Recorded before anybody is told: from now on there may be work in it.
 	first := !a.store.get().Ready
-	if err := a.store.change(func(s *state) { s.Ready = true }); err != nil {
+	if err := a.store.change(func(s *state) {
+		if first {
+			s.Silence = nil // what was waited for then has begun
+		}
+		s.Ready = true
+	}); err != nil {
 		return err
 	}
 	a.scrub() // by now cloud-init has written its last
@@ -275,6 +286,9 @@ func (a *agent) startRuntime(ctx context.Context) error {
 		a.log.Error("the workspace can't be started again", "error", err)
 		broken = &dcm.Problem{Code: dcm.ProblemBuildFailed, Message: err.Error()}
 	default:
+		if err := a.awaitCertificate(ctx); err != nil {
+			return err
+		}
 		a.usable.Store(true)
 	}
 	a.status.update(func(s *status) {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/certificate"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/agent/gateway"
@@ -53,6 +54,25 @@ func (a *agent) makeCertificate(answer *dcm.BootstrapAnswer) {
 		Hostname: answer.Hostname, Directories: answer.ACMEDirectories, Dir: filepath.Join(a.options.StateDir, "certificate"),
 		Control: a.client, Clock: a.clock, Logger: a.log, UserAgent: "dcm-agent/" + a.options.Version, Patience: a.options.Patience,
 	})
+}
+
+// certificateWait bounds what a new workspace waits for its certificate: longer
+// than an authority takes that is well, and no more than a user lets pass.
+const certificateWait = 15 * time.Second
+
+// awaitCertificate keeps a workspace that could be used from being called
+// running while its certificate, which was ordered when the boot began, is about
+// to come: whoever is told so goes there at once. It does not wait for an
+// authority that has refused, nor long for one that hangs, nor where work is
+// there already. An error is ctx's.
+func (a *agent) awaitCertificate(ctx context.Context) error {
+	if a.certificate == nil || a.store.get().Ready {
+		return nil
+	}
+	if pass(ctx, a.clock, a.clock.Now(), certificateWait, a.pace.poll, a.certificate.Tried()) {
+		a.log.Warn("the workspace does not wait for its certificate any longer", "after", certificateWait)
+	}
+	return ctx.Err()
 }
 
 // front is the gateway and its listeners.

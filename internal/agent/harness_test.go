@@ -142,6 +142,18 @@ func (r *running) over() {
 	}
 }
 
+// ended waits for the agent's end, and returns its error.
+func (r *running) ended() error {
+	r.t.Helper()
+	select {
+	case err := <-r.done:
+		return err
+	case <-time.After(limit):
+		r.t.Fatal("the agent does not end")
+		return nil
+	}
+}
+
 func (w *world) await(t *testing.T, done func(*agenttest.View) bool) {
 	t.Helper()
 	if err := w.plane.Await(limit, done); err != nil {

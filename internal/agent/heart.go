@@ -55,7 +55,7 @@ func (a *agent) beat(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.heard.note(a.clock.Now())
+	a.unheard.heard()
 	if answer.Token != "" {
 		a.client.SetToken(dcm.NewSecret(answer.Token))
 		if err := a.store.keep(func(s *state) { s.Answer.VMToken = answer.Token }); err != nil {

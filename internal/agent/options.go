@@ -41,6 +41,9 @@ type Options struct {
 	// ComesBack is asked when the agent is to end: whether that is only for a
 	// while, see MachineComesBack; nil for never.
 	ComesBack func() bool
+	// Boot names the machine's present boot, see MachineBoot; if empty, each start
+	// of the agent counts as one.
+	Boot string
 	// PowerOff switches the machine off; nil where it is not the VM's own.
 	PowerOff func() error
 	// Patience bounds the pauses between tries; zero is for production.

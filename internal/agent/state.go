@@ -32,6 +32,9 @@ type state struct {
 	Saved string `json:"saved,omitempty"`
 	// Stop is the wish to end, once there is one.
 	Stop *wish `json:"stop,omitempty"`
+	// Silence is for how long nobody has heard a VM that waits for that; nil if
+	// it was heard since, or waits for nothing. It is replaced, never changed.
+	Silence *silence `json:"silence,omitempty"`
 	// Over says that the control plane has let the VM go.
 	Over bool `json:"over,omitempty"`
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"net/http"
 	"reflect"
+	"sync"
 	"testing"
 	"time"
 
@@ -113,6 +114,48 @@ func TestHeartbeatRenewsTheToken(t *testing.T) {
 	}
 	if a := m.beat(dcm.Heartbeat{State: dcm.AgentRunning}); a.Command != dcm.CommandNone {
 		t.Errorf("command %s", a.Command)
+	}
+}
+
+// TestOldTokensAreRenewedNowAndThen: whoever calls with an old token, however
+// often and whatever he says, costs one signature in an interval; who was cut off
+// gets his at once.
+func TestOldTokensAreRenewedNowAndThen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	m := w.machine(decodeVM(t, w.user("acme"), w.launchWith("maxLifetimeMinutes", 10080)))
+	w.hardware.keepOn()
+	m.bootstrap()
+	m.beat(dcm.Heartbeat{State: dcm.AgentRunning})
+	old := caller{w, m.token}
+	storm := func(beat func(int) dcm.Heartbeat) (signatures int) {
+		t.Helper()
+		calls := w.callsDuring(func() {
+			var all sync.WaitGroup
+			for i := range 12 {
+				all.Go(func() { old.call("POST", m.path("/heartbeat"), beat(i)) })
+			}
+			all.Wait()
+			for i := range 6 {
+				old.call("POST", m.path("/heartbeat"), beat(i)).expect(t, 200)
+			}
+		})
+		return calls["kms"]["Sign"]
+	}
+	same := func(int) dcm.Heartbeat { return dcm.Heartbeat{State: dcm.AgentRunning, Phase: dcm.PhaseReady} }
+	news := func(i int) dcm.Heartbeat {
+		return dcm.Heartbeat{State: dcm.AgentRunning, Phase: []dcm.Phase{dcm.PhaseBuilding, dcm.PhaseReady}[i%2]}
+	}
+	w.advance(dcm.VMTokenLife/2 + time.Minute)
+	for name, beat := range map[string]func(int) dcm.Heartbeat{"with nothing new": same, "with news each time": news} {
+		w.advance(dcm.TokenRenewalInterval)
+		if n := storm(beat); n != 1 {
+			t.Errorf("heartbeats %s cost %d signatures, want one", name, n)
+		}
+	}
+	w.advance(dcm.TokenRenewalInterval)
+	if m.beat(dcm.Heartbeat{State: dcm.AgentRunning}); m.token == old.token {
+		t.Error("the agent got no fresh token in its turn")
 	}
 }
 

@@ -22,7 +22,8 @@ type BootTrace struct {
 	Cloning       Tenths `json:"cloningSeconds"`
 	// Preparing is how long the files then waited for the container engine.
 	Preparing Tenths `json:"preparingSeconds"`
-	// Building is all that makes a workspace of its files.
+	// Building is all that makes a workspace of its files, and at its end the few
+	// seconds for which it may wait for its certificate.
 	Building Tenths `json:"buildingSeconds"`
 	// Packages is how many had to be installed; none on a prepared image.
 	Packages Packages `json:"packagesInstalled"`

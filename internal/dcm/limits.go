@@ -33,9 +33,13 @@ const (
 	// MovingStopGrace is the same for one whose backup is under way and moves:
 	// as long as a bucket keeps an unfinished upload.
 	MovingStopGrace = 48 * time.Hour
-	// AloneAfter is how long an ending VM tries to reach a control plane that
-	// does not take its heartbeats, before it switches itself off.
+	// AloneAfter is how long a VM that ends, or has not begun, tries to reach a
+	// control plane that does not take its calls, before it switches itself off.
 	AloneAfter = StopGrace
+	// AloneTry is how long one tries at least in each boot of its machine: whoever
+	// switched it on may be a control plane that is back, and looks three times
+	// meanwhile; the network may come up late.
+	AloneTry = 3 * HeartbeatLostAfter
 	// MovingSilence is for how long such a VM may be silent past StopGrace.
 	MovingSilence = time.Hour
 	// ReleaseRetry is when a release that could not finish is tried again.
@@ -65,6 +69,10 @@ const (
 	// answers with a fresh one, so that a VM which was cut off is let in again for
 	// as long as its record may wait for its last backup.
 	VMTokenLife = 2 * MovingStopGrace
+	// TokenRenewalInterval bounds what old tokens cost, whoever calls with them:
+	// in each interval, from one time of the clock to the next, the first of them
+	// whose heartbeat is written is renewed.
+	TokenRenewalInterval = 10 * time.Minute
 	// UploadURLLife and RestoreURLLife bound presigned URLs.
 	UploadURLLife  = time.Hour
 	RestoreURLLife = time.Hour

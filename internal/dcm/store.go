@@ -295,6 +295,8 @@ type VMChange struct {
 	From []Status
 	// IfDueAt, if set, must equal the VM's DueAt: nobody touched it since.
 	IfDueAt *time.Time
+	// IfLastSeenAt, if set, must equal the VM's LastSeenAt.
+	IfLastSeenAt *time.Time
 	// IfProviderID says that the provider must have answered already.
 	IfProviderID bool
 	// IfUpload, if set, must be the backup under way; NoUpload for none.

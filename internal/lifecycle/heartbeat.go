@@ -32,7 +32,11 @@ func (h *Heart) Beat(ctx context.Context, who dcm.TokenClaims, beat dcm.Heartbea
 	if err != nil {
 		return dcm.HeartbeatAnswer{}, fmt.Errorf("read %s: %w", who.VM, err)
 	}
+	renew := false
 	if change := h.news(vm, beat); change != nil {
+		if renew = renewable(who, vm, h.Clock.Now()); renew {
+			change.IfLastSeenAt = vm.LastSeenAt
+		}
 		changed, err := tenant.ChangeVM(ctx, vm.ID, *change)
 		if err != nil && !errors.Is(err, dcm.ErrLostRace) {
 			return dcm.HeartbeatAnswer{}, fmt.Errorf("record the heartbeat of %s: %w", vm.ID, err)
@@ -41,10 +45,11 @@ func (h *Heart) Beat(ctx context.Context, who dcm.TokenClaims, beat dcm.Heartbea
 			h.count(ctx, vm, changed)
 			h.noteBootstrap(ctx, vm, changed, from)
 		}
+		renew = renew && err == nil
 		vm = changed
 	}
 	answer := command(vm)
-	if who.PastHalfLife(h.Clock.Now()) && vm.Status.Active() {
+	if renew {
 		token, err := issueVMToken(ctx, h.Tokens, vm, h.Clock.Now())
 		if err != nil {
 			return dcm.HeartbeatAnswer{}, err
@@ -52,6 +57,16 @@ func (h *Heart) Beat(ctx context.Context, who dcm.TokenClaims, beat dcm.Heartbea
 		answer.Token = token.Reveal()
 	}
 	return answer, nil
+}
+
+// renewable reports whether a heartbeat that is written also renews the token.
+// A signature costs more than a heartbeat, and whoever has an old token may send
+// as many of these as he likes: the write moves LastSeenAt, and on the condition
+// that nobody else has moved it there is one renewal in each interval. A VM that
+// nothing is written of any more has nothing to save, and needs no token.
+func renewable(who dcm.TokenClaims, vm dcm.VM, now time.Time) bool {
+	return who.PastHalfLife(now) && vm.LastSeenAt != nil &&
+		vm.LastSeenAt.Before(now.Truncate(dcm.TokenRenewalInterval))
 }
 
 // command is what a VM in this state should do.

@@ -43,6 +43,9 @@ func changeCondition(c dcm.VMChange) expression.ConditionBuilder {
 	if c.IfDueAt != nil {
 		condition = condition.And(dueAt(*c.IfDueAt))
 	}
+	if c.IfLastSeenAt != nil {
+		condition = condition.And(equals(attrLastSeenAt, instantOf(*c.IfLastSeenAt)))
+	}
 	if c.IfProviderID {
 		condition = condition.And(expression.Name(attrProviderID).AttributeExists())
 	}

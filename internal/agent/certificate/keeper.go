@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -60,6 +61,8 @@ type Keeper struct {
 	options Options
 	log     *slog.Logger
 	current atomic.Pointer[tls.Certificate]
+	tried   chan struct{}
+	try     sync.Once // closes tried
 }
 
 // New makes a keeper, with the certificate that an earlier start left if it is
@@ -71,7 +74,7 @@ func New(o Options) *Keeper {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	k := &Keeper{options: o, log: o.Logger}
+	k := &Keeper{options: o, log: o.Logger, tried: make(chan struct{})}
 	kept, err := k.load()
 	if err != nil {
 		// A new one is ordered instead.
@@ -79,9 +82,16 @@ func New(o Options) *Keeper {
 	}
 	if kept != nil {
 		k.current.Store(kept)
+		k.noteTry()
 	}
 	return k
 }
+
+// Tried is closed once there is a certificate, or Keep has been through the list
+// without getting one.
+func (k *Keeper) Tried() <-chan struct{} { return k.tried }
+
+func (k *Keeper) noteTry() { k.try.Do(func() { close(k.tried) }) }
 
 // Get is for tls.Config.GetCertificate. It answers nil, and no error, while
 // there is no certificate, or only one that is over.
@@ -104,7 +114,11 @@ func (k *Keeper) Keep(ctx context.Context) {
 			Base: k.patience(firstPause), Max: k.patience(longestPause), Longest: k.patience(longestPause),
 			Transient: func(error) bool { return true },
 		}
-		if err := p.Do(ctx, k.renew); err != nil {
+		err := p.Do(ctx, func(ctx context.Context) error {
+			defer k.noteTry()
+			return k.renew(ctx)
+		})
+		if err != nil {
 			return // ctx has ended
 		}
 		// Where the clock is far ahead every new certificate would be due at once.

@@ -458,3 +458,33 @@ func TestWithoutDirectories(t *testing.T) {
 		t.Error("somebody was asked")
 	}
 }
+
+// TestTried: who waits for the first certificate is told when there is one, and
+// when there will be none soon.
+func TestTried(t *testing.T) {
+	t.Parallel()
+	tried := func(v *vm) bool {
+		select {
+		case <-v.keeper.Tried():
+			return true
+		default:
+			return false
+		}
+	}
+	v := newVM(t)
+	a := newAuthority(t, v.zone, v.clock, ninetyDays)
+	a.set(http.StatusServiceUnavailable)
+	stop := v.start(a)
+	v.eventually("a try in vain", func() bool { return tried(v) })
+	if v.shown() != nil {
+		t.Error("there is a certificate")
+	}
+	stop()
+	a.set(0)
+	stop = v.start(a)
+	v.eventually("a certificate", func() bool { return tried(v) && v.shown() != nil })
+	stop()
+	if v.keeper = certificate.New(certificate.Options{Hostname: hostname, Dir: v.dir, Clock: v.clock}); !tried(v) {
+		t.Error("the one that was kept does not count")
+	}
+}

@@ -93,11 +93,16 @@ func changeConditions(t *testing.T, s *subject) {
 	try("same due within the second", true, dcm.VMChange{IfDueAt: ptr(due.Add(time.Millisecond))})
 	try("other due", false, dcm.VMChange{IfDueAt: ptr(due.Add(time.Second))})
 	try("not due", false, dcm.VMChange{IfDueAt: &time.Time{}})
+	try("never seen", false, dcm.VMChange{IfLastSeenAt: &due})
+	_, err := s.acme().ChangeVM(t.Context(), vm.ID, dcm.VMChange{From: dcm.Statuses, LastSeenAt: ptr(due.Add(123456789))})
+	must(t, err)
+	try("seen then", true, dcm.VMChange{IfLastSeenAt: s.vm(t, vm).LastSeenAt})
+	try("seen at another time", false, dcm.VMChange{IfLastSeenAt: &due})
 	try("no provider id", false, dcm.VMChange{IfProviderID: true})
 	try("no upload", true, dcm.VMChange{IfUpload: ptr(dcm.NoUpload)})
 	try("an upload", false, dcm.VMChange{IfUpload: ptr(dcm.BackupID("bk-aaaaaaaaaa"))})
 
-	_, err := s.acme().ChangeVM(t.Context(), vm.ID, dcm.VMChange{
+	_, err = s.acme().ChangeVM(t.Context(), vm.ID, dcm.VMChange{
 		From: dcm.Statuses, DueAt: &time.Time{},
 		Server: &dcm.ServerFacts{ProviderID: "1"}, Upload: &dcm.Upload{BackupID: "bk-aaaaaaaaaa", StartedAt: due},
 	})
