@@ -49,6 +49,26 @@ func mutants() []mutant {
 			"./internal/sweep", "TestAWorkspaceThatHangsIsAlone$",
 		},
 		{
+			"one tenant's VMs have a share of the slots", "internal/sweep/due.go",
+			"slots < slotsOfOne", "slots < 1000",
+			"./internal/sweep", "TestATenantWhoseVMsHang$",
+		},
+		{
+			"after a run that was killed, what waits longest is not the first", "internal/sweep/due.go",
+			"shuffle(fresh)", "_ = fresh",
+			"./internal/sweep", "TestWhatKillsARunHidesNobody$",
+		},
+		{
+			"nor is a tenant due whose accounts may have killed it", "internal/sweep/orphans_look.go",
+			"r.careful && !r.ahead(ctx, &d)", "false",
+			"./internal/sweep", "TestWhatKillsARunHidesNobody$",
+		},
+		{
+			"the platform's bucket is never taken for gone", "internal/storage/errors.go",
+			`b.AccessKeyID != "" && `, "",
+			apiTests, "TestAWorkspaceWhoseBucketIsGone$",
+		},
+		{
 			"a misspelt dry run is no run", "internal/sweep/order.go",
 			`if name != "dryRun" {`, `if name == "" {`,
 			"./internal/sweep", "TestOrder$",
