@@ -184,6 +184,21 @@ func mutants() []mutant {
 			apiTests, "TestDeadlines$",
 		},
 		{
+			"what is wrong with a zone is noted for the secret that was used", "internal/store/account_note.go",
+			`equals(account+".fingerprint", n.Fingerprint)`, `absent("nobody")`,
+			"./internal/store", "TestStore",
+		},
+		{
+			"what is wrong with a zone or bucket is said once", "internal/lifecycle/account_note.go",
+			"known.Code == n.Problem.Code", "false",
+			apiTests, "TestABrokenZoneOrBucketIsSaid$",
+		},
+		{
+			"a failed check names the record that it leaves", "internal/dns/cloudflare/check.go",
+			"return &dcm.LeftoverError{Record: record, Err: err}", "return err",
+			apiTests, "TestACheckThatDiedIsNoLeak$",
+		},
+		{
 			"an Idempotency-Key stands for one VM", "internal/store/create.go",
 			"free := absent(attrPK).Or(", "free := absent(\"nothing\").Or(",
 			apiTests, "TestMatrix/create$/dynamodb_TransactWriteItems_1/twice$",

@@ -232,6 +232,25 @@ func TestFaultsAreCheckedAndCleared(t *testing.T) {
 	}
 }
 
+// TestAFaultThatCannotHappenIsRefused: a misspelt one would test nothing. Each
+// stand-in knows what it can be asked, whatever its real service can be.
+func TestAFaultThatCannotHappenIsRefused(t *testing.T) {
+	t.Parallel()
+	s := mustStart(t)
+	for service, operation := range map[string]string{
+		"dynamodb": "TransactWriteItems", "kms": "Sign", "ssm": "PutParameter",
+		"s3": "AbortMultipartUpload", "hetzner": "CreateServer", "cloudflare": "BatchRecords",
+	} {
+		for name, want := range map[string]int{operation: http.StatusNoContent, operation + "s": http.StatusBadRequest} {
+			status, text := localtest.Caller{URL: s.URL, Client: s.client}.Do(t, "POST", "/_local/faults",
+				map[string]string{"service": service, "operation": name, "mode": "error"})
+			if status != want || (want == http.StatusBadRequest) != strings.Contains(string(text), `"operation: `) {
+				t.Errorf("%s of %s: %d %s", name, service, status, text)
+			}
+		}
+	}
+}
+
 func TestNoTokenForWhatCanBeNoTenant(t *testing.T) {
 	t.Parallel()
 	s := mustStart(t)

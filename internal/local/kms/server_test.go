@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -104,6 +105,20 @@ func TestSign(t *testing.T) {
 	in.Message = digest[:31]
 	if _, err := c.Sign(ctx, in); code(err) != "ValidationException" {
 		t.Errorf("a short digest: got %v", err)
+	}
+}
+
+// TestOperations: what is said to be simulated is.
+func TestOperations(t *testing.T) {
+	t.Parallel()
+	for _, name := range kms.Operations() {
+		r := httptest.NewRequest("POST", "/", strings.NewReader("{}"))
+		r.Header.Set("X-Amz-Target", "TrentService."+name)
+		w := httptest.NewRecorder()
+		kms.New(kms.Options{}).ServeHTTP(w, r)
+		if kms.Operation(r) != name || strings.Contains(w.Body.String(), "UnknownOperation") {
+			t.Errorf("%s: %s", name, w.Body)
+		}
 	}
 }
 

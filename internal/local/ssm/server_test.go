@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -62,6 +63,20 @@ func TestGetParameters(t *testing.T) {
 	}
 	if len(out.InvalidParameters) != 1 || out.InvalidParameters[0] != "/dcm/none" {
 		t.Errorf("invalid: got %v", out.InvalidParameters)
+	}
+}
+
+// TestOperations: what is said to be simulated is.
+func TestOperations(t *testing.T) {
+	t.Parallel()
+	for _, name := range ssm.Operations() {
+		r := httptest.NewRequest("POST", "/", strings.NewReader("{}"))
+		r.Header.Set("X-Amz-Target", "AmazonSSM."+name)
+		w := httptest.NewRecorder()
+		server().ServeHTTP(w, r)
+		if ssm.Operation(r) != name || strings.Contains(w.Body.String(), "UnknownOperation") {
+			t.Errorf("%s: %s", name, w.Body)
+		}
 	}
 }
 
