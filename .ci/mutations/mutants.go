@@ -303,5 +303,20 @@ func mutants() []mutant {
 			" && s.used[i.ID] == 0", "",
 			"./infra/image/prepared", "TestPrune$",
 		},
+		{
+			"an old token is renewed once in a while", "internal/lifecycle/heartbeat.go",
+			"vm.LastSeenAt.Before(now.Truncate(dcm.TokenRenewalInterval))", "true",
+			apiTests, "TestOldTokensAreRenewedNowAndThen$",
+		},
+		{
+			"a silence outlives the agent", "internal/agent/unheard.go",
+			"return s.Passed + min(", "return min(",
+			"./internal/agent", "TestSilenceIsCarriedOn$",
+		},
+		{
+			"a machine that was switched on has a fair try", "internal/agent/unheard.go",
+			"min(s.Passed, dcm.AloneAfter-dcm.AloneTry)", "s.Passed",
+			"./internal/agent", "TestSilenceIsCarriedOn$",
+		},
 	}
 }

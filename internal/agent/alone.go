@@ -22,7 +22,7 @@ func (a *agent) watchAlone() (end func(), alone func() bool) {
 	go func() {
 		defer close(done)
 		for !a.unheard.spent() || a.beat(ctx) == nil { // asked once more: perhaps only the clock has moved
-			if !pass(ctx, a.clock, a.clock.Now(), noteSilence, a.pace.poll, nil) {
+			if !pass(ctx, a.clock, a.unheard.counted(), noteSilence, a.pace.poll, nil) {
 				return
 			}
 		}

@@ -69,6 +69,13 @@ func (u *unheard) spent() bool {
 	return u.passed >= dcm.AloneAfter
 }
 
+// counted is until when it was counted.
+func (u *unheard) counted() time.Time {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.until
+}
+
 // heard says that the control plane has taken a call.
 func (u *unheard) heard() {
 	u.mu.Lock()
