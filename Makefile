@@ -195,6 +195,10 @@ acme: web $(CACHE)/$(PEBBLE) ## Pebble, Let's Encrypt's test server, signs a VM'
 $(CACHE)/$(PEBBLE):
 	cd / && GOBIN=$@ GOFLAGS= go install $(PEBBLE)
 
+.PHONY: mutations-look
+mutations-look: ## whether every guard that make mutations takes out is still there
+	@go run ./.ci/mutations -look
+
 .PHONY: mutations
 mutations: web ## takes guards out of a copy of the code, one by one: a named test must notice each
 	@go run ./.ci/mutations

@@ -70,7 +70,7 @@ func mutants() []mutant {
 		},
 		{
 			"a misspelt dry run is no run", "internal/sweep/order.go",
-			`if name != "dryRun" {`, `if name == "" {`,
+			`if name != "dryRun" && !(event && ofEvent(name)) {`, `if name == "" {`,
 			"./internal/sweep", "TestOrder$",
 		},
 		{
