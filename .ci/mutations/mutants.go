@@ -74,6 +74,11 @@ func mutants() []mutant {
 			"./internal/sweep", "TestOrder$",
 		},
 		{
+			"a failed launch drops only the workspace that it made", "internal/store/finish.go",
+			"		And(equals(attrCreatedBy, string(p.VM))).\n", "",
+			apiTests, "TestAFailedLaunchKeepsWhatWasThere$",
+		},
+		{
 			"a server is adopted only with our labels", "internal/lifecycle/order.go",
 			"case !p.intent.VM.OwnsServer(l.Installation, found.Labels):", "case false:",
 			apiTests, "TestANameThatIsTaken$",

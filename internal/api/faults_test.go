@@ -62,6 +62,30 @@ func TestFailedLaunches(t *testing.T) {
 	}
 }
 
+// TestAFailedLaunchKeepsWhatWasThere: one that was to carry a workspace on leaves
+// it, though nothing of it was ever backed up; one that made it does not.
+func TestAFailedLaunchKeepsWhatWasThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	user := w.user("acme")
+	m, vm := w.running(user)
+	user.call("DELETE", "/vms/"+string(m.id)+"?force=true", nil).expect(t, 202)
+	w.sweep()
+	workspace := "/workspaces/" + string(vm.WorkspaceID)
+	if a := user.call("GET", workspace, nil); a.status != 200 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	w.fault(map[string]any{"service": "hetzner", "operation": "CreateServer", "mode": "error", "code": "resource_unavailable"})
+	user.call("POST", "/vms", map[string]any{"name": "again", "size": "small", "workspaceId": vm.WorkspaceID}).expect(t, 503)
+	w.clearFaults()
+	w.advance(2 * time.Minute)
+	w.sweep()
+	if a := user.call("GET", workspace, nil); a.status != 200 {
+		t.Errorf("a launch that failed has deleted it: %d %s", a.status, a.body)
+	}
+	user.call("POST", "/vms", map[string]any{"name": "again", "size": "small", "workspaceId": vm.WorkspaceID}).expect(t, 201)
+}
+
 func TestCapacityFallsBackToTheNextOffer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

@@ -130,9 +130,9 @@ type TenantStore interface {
 	AdvanceGeneration(ctx context.Context, vm VMID, w WorkspaceID, b Backup) error
 	// FinishVM makes a stopping VM stopped, with its receipt, frees its quota
 	// slot and its hold on the workspace, settles its cost and usage, adds to the
-	// audit log and, if DropWorkspace, deletes a workspace that was never backed
-	// up, in one transaction: it leaves one receipt, and counts once.
-	// ErrLostRace if it is not stopping.
+	// audit log and, if DropWorkspace, deletes a workspace that this VM's launch
+	// made and that was never backed up, in one transaction: it leaves one
+	// receipt, and counts once. ErrLostRace if it is not stopping.
 	FinishVM(ctx context.Context, f Finish) error
 
 	// PutTenant changes what a tenant may change of its profile, creating it

@@ -100,7 +100,7 @@ func (r *Releaser) finish(ctx context.Context, vm dcm.VM, receipt dcm.Receipt, e
 	err := tenant.FinishVM(ctx, dcm.Finish{
 		VM: vm.ID, Workspace: vm.WorkspaceID, At: now,
 		Provider: vm.Provider, AccountID: vm.AccountID, Reserved: vm.Reserved, Receipt: receipt, Event: event,
-		// A VM that never came to be leaves no empty workspace behind.
+		// A VM that never came to be leaves no empty workspace of its own behind.
 		DropWorkspace: vm.StopReason == dcm.StopCreateFailed && vm.Restore == nil,
 	})
 	if errors.Is(err, dcm.ErrLostRace) {

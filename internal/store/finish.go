@@ -12,9 +12,9 @@ import (
 )
 
 // FinishVM is one transaction. With DropWorkspace the workspace's key goes with
-// it. Should the workspace turn out to have been backed up, it is kept, and
-// should it have more keys than one, they all go: either costs a second
-// transaction. So does the turn of a month, as with CreateVM, and a provider
+// it. Should the workspace turn out to have been backed up, or to be older than
+// the VM, it is kept, and should it have more keys than one, they all go: either
+// costs a second transaction. So does the turn of a month, as with CreateVM, and a provider
 // account that is gone.
 func (t *tenantStore) FinishVM(ctx context.Context, f dcm.Finish) error {
 	if !f.VM.Valid() {
@@ -52,7 +52,7 @@ const maxDroppedKeys = 80
 // more keys than a transaction can delete is kept: it is the user's to delete.
 func (p *finishPlan) fit(w workspaceItem) {
 	p.oldestKey, p.newestKey = w.oldestKey(), w.KeyVersion
-	p.DropWorkspace = w.Generation == 0 && p.newestKey-p.oldestKey < maxDroppedKeys
+	p.DropWorkspace = w.Generation == 0 && w.CreatedBy == string(p.VM) && p.newestKey-p.oldestKey < maxDroppedKeys
 }
 
 // finishAs makes the transaction, with the tenant's own account if it is there.
@@ -127,6 +127,7 @@ func (t *tenantStore) letGo(f dcm.Finish) write {
 func (t *tenantStore) drop(p finishPlan) write {
 	untouched := equals(attrActiveVM, string(p.VM)).
 		And(equals(attrGeneration, 0)).
+		And(equals(attrCreatedBy, string(p.VM))).
 		And(expression.Name(attrKeyVersion).LessThanEqual(expression.Value(p.newestKey)))
 	return write{
 		key: workspaceKey(t.id, p.Workspace), condition: &untouched,
@@ -150,7 +151,8 @@ func (t *tenantStore) drop(p finishPlan) write {
 type otherWorkspace struct{ found workspaceItem }
 
 func (e *otherWorkspace) Error() string {
-	return fmt.Sprintf("the workspace is at generation %d and key %d: %v", e.found.Generation, e.found.KeyVersion, dcm.ErrLostRace)
+	return fmt.Sprintf("the workspace, made by %s, is at generation %d and key %d: %v",
+		e.found.CreatedBy, e.found.Generation, e.found.KeyVersion, dcm.ErrLostRace)
 }
 
 // Unwrap makes it a lost race should it have changed between two tries.

@@ -38,6 +38,7 @@ const (
 	attrUpload       = "upload"
 	attrBoundKey     = "boundKey"
 	attrGeneration   = "generation"
+	attrCreatedBy    = "createdBy" // the VM whose launch made a workspace
 	attrWorkspaceID  = "workspaceId"
 	attrWriteID      = "writeId"
 )
