@@ -37,13 +37,19 @@ func (w *world) underAuthority(t *testing.T) (agent.Options, *authority) {
 	return o, a
 }
 
+// waited reports whether the agent has waited for as long as it will: on a busy
+// machine that may come before what a test does meanwhile.
+func (w *world) waited() bool {
+	return strings.Contains(w.log.String(), "does not wait for its certificate any longer")
+}
+
 // notRunning looks at some heartbeats after the order began.
 func (w *world) notRunning(t *testing.T, a *authority) {
 	t.Helper()
 	<-a.asked
 	w.beatsMore(t, 3)
 	for _, b := range w.plane.Heartbeats() {
-		if b.State == dcm.AgentRunning {
+		if b.State == dcm.AgentRunning && !w.waited() {
 			t.Fatal("it is running, and its certificate is about to come")
 		}
 	}
@@ -99,7 +105,7 @@ func TestRunningWaitsForTheCertificate(t *testing.T) {
 		w.notRunning(t, a)
 		w.plane.Stop(dcm.StopUser, false)
 		r.over()
-		if got := w.cleanup(t); !got.Discard {
+		if got := w.cleanup(t); !got.Discard && !w.waited() {
 			t.Errorf("the cleanup is %+v", got)
 		}
 	})
