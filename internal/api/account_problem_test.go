@@ -67,7 +67,7 @@ func TestABrokenZoneOrBucketIsSaid(t *testing.T) {
 		w.fault(map[string]any{"service": "s3", "mode": "error", "code": "NoSuchBucket"})
 		look(w)
 		dns, storage := user.problems()
-		if storage == nil || storage.Code != dcm.CodeInvalid || !strings.Contains(storage.Message, "no bucket") || dns != nil {
+		if storage == nil || storage.Code != dcm.CodeNotFound || !strings.Contains(storage.Message, "gone") || dns != nil {
 			t.Fatalf("%+v, and of the zone %+v", storage, dns)
 		}
 		w.clearFaults()

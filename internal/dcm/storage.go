@@ -88,8 +88,8 @@ type Storage interface {
 	AbortUploads(ctx context.Context, b Bucket, key string) error
 	// ListUploads returns every unfinished upload whose key begins with prefix, ""
 	// for all, over all pages. A failed page fails the list: a partial list is
-	// never returned. Some services list uploads only by their whole key. There is
-	// none in a tenant's own bucket that is gone.
+	// never returned. Some services list uploads only by their whole key.
+	// KindNotFound if it is a tenant's own bucket, and gone: there is none.
 	ListUploads(ctx context.Context, b Bucket, prefix string) ([]StoredUpload, error)
 	// PresignRead signs a GET of exactly this version. It makes no call.
 	PresignRead(ctx context.Context, b Bucket, key, versionID string, life time.Duration) (Secret, error)

@@ -89,6 +89,9 @@ func (o *Orphans) openUpload(ctx context.Context, accounts dcm.TenantAccounts, f
 	}
 	look := func(ctx context.Context) (sight, error) {
 		uploads, err := o.Storage.ListUploads(ctx, bucket, found.Name)
+		if dcm.KindOf(err) == dcm.KindNotFound {
+			return gone, nil // the whole bucket is
+		}
 		if err != nil {
 			return foreign, fmt.Errorf("look for upload %s: %w", found.ExternalID, err)
 		}

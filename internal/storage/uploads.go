@@ -15,8 +15,8 @@ import (
 const maxListed = 10_000
 
 // ListUploads lists unfinished uploads: one call per 1000. What a service lists
-// against the question is left out: whatever is returned may be aborted. There is
-// none in a tenant's own bucket that is gone.
+// against the question is left out: whatever is returned may be aborted.
+// KindNotFound if it is a tenant's own bucket, and gone.
 func (s *Storage) ListUploads(ctx context.Context, b dcm.Bucket, prefix string) ([]dcm.StoredUpload, error) {
 	const op = "list uploads"
 	client, err := s.client(op, b)
@@ -31,11 +31,12 @@ func (s *Storage) ListUploads(ctx context.Context, b dcm.Bucket, prefix string) 
 	pages := s3.NewListMultipartUploadsPaginator(client, input)
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
-		if bucketGone(b, err) {
-			return []dcm.StoredUpload{}, nil
-		}
 		if err != nil {
-			return nil, failure(op, err)
+			f := failure(op, err)
+			if bucketGone(b, err) {
+				f.Kind = dcm.KindNotFound
+			}
+			return nil, f
 		}
 		if aws.ToBool(page.IsTruncated) && aws.ToString(page.NextKeyMarker) == "" {
 			return nil, refuse(op, dcm.KindUnavailable, "the storage's list of uploads is not whole")

@@ -45,6 +45,9 @@ type listing struct {
 	// number; nil where there are no servers.
 	servers map[owner]int
 	unclear int
+	// lost is why there is nothing there, where that is its owner's to know: no run
+	// fails by it.
+	lost error
 }
 
 // owner names a VM.
@@ -165,6 +168,9 @@ func (s *Orphans) uploadPlace(h holder, id dcm.AccountID) place {
 			prefix, since = string(h.tenant)+"/", h.accounts.Tenant.StorageAccounts[id].AddedAt.Add(-dcm.OrphanGrace)
 		}
 		uploads, err := s.Storage.ListUploads(ctx, bucket, prefix)
+		if dcm.KindOf(err) == dcm.KindNotFound {
+			return listing{lost: err}, nil
+		}
 		if err != nil {
 			return listing{}, fmt.Errorf("list the uploads: %w", err)
 		}

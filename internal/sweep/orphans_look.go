@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -191,7 +192,7 @@ func (r *orphanRun) list(ctx context.Context, h holder, p place) (got listing, e
 		return err
 	})
 	if h.tenant != "" && !r.dry {
-		r.note(context.WithoutCancel(ctx), h, p, err)
+		r.note(context.WithoutCancel(ctx), h, p, cmp.Or(err, got.lost))
 	}
 	if err != nil {
 		r.looksFailed(ctx, h.tenant, p.service+" "+string(p.account), err)

@@ -94,8 +94,8 @@ func newWorld(t *testing.T) *world {
 		t.Cleanup(front.Close)
 		return front.URL
 	}
-	w.cloud = serve(wire.Service{Name: "hetzner", Handler: w.api, Operation: hetzner.Operation, WriteError: hetzner.WriteError, DefaultCode: "unavailable"}) + "/v1"
-	w.store = serve(wire.Service{Name: "ssm", Handler: w.ssm, Operation: ssm.Operation, WriteError: ssm.WriteError, DefaultCode: "InternalServerError"})
+	w.cloud = serve(wire.Service{Name: "hetzner", Handler: w.api, Operation: hetzner.Operation, Operations: hetzner.Operations(), WriteError: hetzner.WriteError, DefaultCode: "unavailable"}) + "/v1"
+	w.store = serve(wire.Service{Name: "ssm", Handler: w.ssm, Operation: ssm.Operation, Operations: ssm.Operations(), WriteError: ssm.WriteError, DefaultCode: "InternalServerError"})
 	t.Cleanup(func() { w.wire.Close(); w.api.Close() })
 	return w
 }
