@@ -228,7 +228,7 @@ func TestNeverBegun(t *testing.T) {
 			}
 			if name == "unanswered" {
 				o.Boot = "2" // switched on by whoever it is
-				r = w.runWith(t, o)
+				w.runWith(t, o)
 				w.tries(t, "bootstrap", 2)
 				w.plane.Heal()
 				w.await(t, state(dcm.AgentRunning))
