@@ -120,7 +120,7 @@ func (a *App) VMEndpoint(e httpapi.Endpoint, tokens dcm.Tokens) lambda.Handler {
 	if e.Audit != nil {
 		o.Audit = &httpapi.Audit{Recorder: recorder{a.Store()}, Clock: a.Clock, Random: a.Random, Log: a.Log, Meter: a.Meter}
 	}
-	return lambda.NewHandler(httpapi.New(e, o))
+	return handle(httpapi.New(e, o))
 }
 
 // recorder keeps the audit log in the table.

@@ -12,7 +12,7 @@ import (
 // dry run, which changes nothing, does not wait for it.
 func Sweep[Report any](a *App, name string, run func(context.Context, sweep.Order) (Report, error)) lambda.Handler {
 	alone := sweep.Alone{Name: name, Leases: a.Store(), Clock: a.Clock, Log: a.Log, Meter: a.Meter}
-	return lambda.NewHandler(func(ctx context.Context, o sweep.Order) (any, error) {
+	return handle(func(ctx context.Context, o sweep.Order) (any, error) {
 		if o.DryRun {
 			return run(ctx, o)
 		}
