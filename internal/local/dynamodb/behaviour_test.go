@@ -2,12 +2,16 @@ package dynamodb_test
 
 import (
 	"context"
+	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/dynamodb"
@@ -15,7 +19,9 @@ import (
 )
 
 // newClient builds the SDK's client for an endpoint. It does not retry, so
-// that a check sees the first answer.
+// that a check sees the first answer; but for a connection that is closed on
+// this side while the answer is read, as now and then under load, we don't know
+// by whom.
 func newClient(endpoint string) *sdk.Client {
 	return sdk.New(sdk.Options{
 		Region:       "eu-central-1",
@@ -23,8 +29,13 @@ func newClient(endpoint string) *sdk.Client {
 		Credentials: aws.CredentialsProviderFunc(func(_ context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "local", SecretAccessKey: "local"}, nil
 		}),
-		RetryMaxAttempts: 1,
-		HTTPClient:       &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}},
+		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
+			o.MaxAttempts, o.Backoff = 3, retry.NewExponentialJitterBackoff(time.Millisecond)
+			o.Retryables = []retry.IsErrorRetryable{retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+				return aws.BoolTernary(errors.Is(err, net.ErrClosed))
+			})}
+		}),
+		HTTPClient: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}},
 	})
 }
 
