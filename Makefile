@@ -120,9 +120,6 @@ e2e: web ## the main job in a browser (needs chromium)
 # the test.
 ALONE := unshare --net --mount --pid --fork --kill-child --mount-proc
 
-# The longest first.
-GUEST_TESTS := TestMainJob TestAWrongClock TestAlone TestSelfDestruct TestABadDownload TestAnUnreachableControlPlane TestIPv6Metadata
-
 .PHONY: e2e-guest
 e2e-guest: web ## the main job on real Linux guests in systemd-nspawn (needs root and a few Debian packages)
 	@[ "$$(id -u)" = 0 ] || { echo "make $@: needs root, to boot guests" >&2; exit 1; }
@@ -136,7 +133,7 @@ e2e-guest: web ## the main job on real Linux guests in systemd-nspawn (needs roo
 	@go test -c -o $(DIST)/guest/guest.test ./infra/guest
 	@disk=$$(infra/guest/rootfs.sh $(CACHE)) && \
 		export DCM_GUEST_DISK=$$disk DCM_AGENT_BINARY=$(abspath $(DIST)/guest/dcm-agent) && \
-		infra/guest/each.sh $(DIST)/guest/guest.test $(or $(GUESTS_AT_ONCE),3) $(GUEST_TESTS) && \
+		infra/guest/each.sh $(DIST)/guest/guest.test $(or $(GUESTS_AT_ONCE),3) 'TestMachine|TestEngine' '$(ALONE)' && \
 		go test -count=1 -v -timeout 4m -run TestGuests ./infra/local
 
 .PHONY: e2e-vm

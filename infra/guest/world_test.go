@@ -93,13 +93,6 @@ func (o worldOptions) disk(t *testing.T) (disk, kernel string) {
 	return disk, ""
 }
 
-func (o worldOptions) functions() local.Functions {
-	if o.broken == nil {
-		return registry.Function
-	}
-	return localtest.Breaking(registry.Function, o.broken)
-}
-
 // mustStart brings a world up. Without a disk there is nothing to boot, and the
 // test is skipped; with one, whatever else is missing fails the test.
 func mustStart(t *testing.T, o worldOptions) *world {
@@ -127,7 +120,7 @@ func mustStart(t *testing.T, o worldOptions) *world {
 	logs := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	options := local.Options{
 		Template: "../../template.yaml", AgentBinary: agent, Dir: t.TempDir(), HeartbeatInterval: time.Second,
-		Address: guest.Address, Environment: o.environment, FunctionOutput: w.functions, Logger: logs, Functions: o.functions(),
+		Address: guest.Address, Environment: o.environment, FunctionOutput: w.functions, Logger: logs, Functions: localtest.Breaking(registry.Function, o.broken),
 		ManualSchedules: true,
 		Hardware: func(m machine.Options) (machine.Hardware, error) {
 			g, err := guest.New(guest.Options{

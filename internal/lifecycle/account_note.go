@@ -41,6 +41,13 @@ func (c Common) noteOwn(ctx context.Context, accounts dcm.TenantAccounts, id dcm
 	return nil
 }
 
+// tryNoteOwn is noteOwn beside work that goes on without it.
+func (c Common) tryNoteOwn(ctx context.Context, accounts dcm.TenantAccounts, id dcm.AccountID, function string, cause error) {
+	if err := c.noteOwn(ctx, accounts, id, function, cause); err != nil {
+		c.Log.ErrorContext(ctx, "what is wrong with an account could not be noted", "tenant", accounts.Tenant.ID, "error", err)
+	}
+}
+
 // ownAccount finds a zone or a bucket of the tenant's, and what is known to be
 // wrong with it.
 func ownAccount(t dcm.Tenant, id dcm.AccountID) (dcm.AccountNote, *dcm.AccountProblem, bool) {

@@ -186,9 +186,7 @@ func (l *Launcher) publish(ctx context.Context, p plan, s dcm.Server) ([]string,
 func (l *Launcher) noteZone(ctx context.Context, p plan, cause error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	if err := l.noteOwn(ctx, p.accounts, p.intent.VM.DNS.AccountID, "vms-create", cause); err != nil {
-		l.Log.ErrorContext(ctx, "what is wrong with an account could not be noted", "tenant", p.intent.VM.TenantID, "error", err)
-	}
+	l.tryNoteOwn(ctx, p.accounts, p.intent.VM.DNS.AccountID, "vms-create", cause)
 }
 
 func facts(s dcm.Server) *dcm.ServerFacts {

@@ -43,8 +43,8 @@ func (r *Releaser) releaseLaunched(ctx context.Context, vm dcm.VM, accounts dcm.
 	receipt := receiptOf(vm)
 	for _, s := range r.steps(vm) {
 		err := s.run(ctx, vm, accounts, &receipt)
-		if err != nil {
-			r.noteStep(ctx, accounts, s, err)
+		if err != nil { // that one came through says little: a zone that is gone holds up no release
+			r.tryNoteOwn(ctx, accounts, s.account, sweepVMs, err)
 		}
 		switch {
 		case err == nil:
@@ -55,14 +55,6 @@ func (r *Releaser) releaseLaunched(ctx context.Context, vm dcm.VM, accounts dcm.
 		}
 	}
 	return r.finish(ctx, vm, receipt, event)
-}
-
-// noteStep notes on the tenant's own zone or bucket why a step failed there. That a
-// step came through says little: a zone that is gone holds up no release.
-func (r *Releaser) noteStep(ctx context.Context, accounts dcm.TenantAccounts, s step, cause error) {
-	if err := r.noteOwn(ctx, accounts, s.account, sweepVMs, cause); err != nil {
-		r.Log.ErrorContext(ctx, "what is wrong with an account could not be noted", "tenant", accounts.Tenant.ID, "error", err)
-	}
 }
 
 // again is when a release that failed is tried again: soon, but not before the

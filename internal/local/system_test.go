@@ -86,10 +86,7 @@ func mustStartSystem(t *testing.T, o systemOptions) *system {
 	}
 	output := &localtest.Log{}
 	s := &system{t: t, output: output}
-	functions := local.Functions(registry.Function)
-	if o.broken != nil {
-		functions = localtest.Breaking(functions, o.broken)
-	}
+	functions := localtest.Breaking(registry.Function, o.broken)
 	stack, err := local.Start(t.Context(), local.Options{
 		Template: "../../template.yaml", AgentBinary: o.agent, Dir: t.TempDir(), HeartbeatInterval: o.heartbeat,
 		Environment: o.environment, TLS: o.tls, FunctionOutput: output,

@@ -127,6 +127,15 @@ func bucketGone(b dcm.Bucket, err error) bool {
 	return b.AccessKeyID != "" && hasCode(err, "NoSuchBucket")
 }
 
+// failureIn is failure, but KindNotFound in a tenant's own bucket that is gone.
+func failureIn(b dcm.Bucket, op string, err error) *dcm.ProviderError {
+	f := failure(op, err)
+	if bucketGone(b, err) {
+		f.Kind = dcm.KindNotFound
+	}
+	return f
+}
+
 // hasCode reports whether the storage answered with one of these codes.
 func hasCode(err error, codes ...string) bool {
 	api, ok := errors.AsType[smithy.APIError](err)

@@ -25,11 +25,7 @@ func (s *Storage) Open(ctx context.Context, b dcm.Bucket, key, versionID string)
 	}
 	out, err := client.GetObject(ctx, input)
 	if err != nil {
-		f := failure(op, err)
-		if bucketGone(b, err) {
-			f.Kind = dcm.KindNotFound
-		}
-		return nil, f
+		return nil, failureIn(b, op, err)
 	}
 	return &stream{ReadCloser: out.Body, op: op}, nil
 }

@@ -32,11 +32,7 @@ func (s *Storage) ListUploads(ctx context.Context, b dcm.Bucket, prefix string) 
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			f := failure(op, err)
-			if bucketGone(b, err) {
-				f.Kind = dcm.KindNotFound
-			}
-			return nil, f
+			return nil, failureIn(b, op, err)
 		}
 		if aws.ToBool(page.IsTruncated) && aws.ToString(page.NextKeyMarker) == "" {
 			return nil, refuse(op, dcm.KindUnavailable, "the storage's list of uploads is not whole")

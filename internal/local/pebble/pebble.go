@@ -5,7 +5,6 @@
 package pebble
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -19,10 +18,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/devcontainer-manager/devcontainer-manager/internal/dcm"
+	"github.com/devcontainer-manager/devcontainer-manager/internal/local/localtest"
 	"github.com/devcontainer-manager/devcontainer-manager/internal/local/nameserver"
 )
 
@@ -59,7 +58,7 @@ type Server struct {
 	names      *nameserver.Server
 	refusing   *http.Server
 	process    *exec.Cmd
-	log        lockedBuffer
+	log        localtest.Log
 }
 
 // Start returns when Pebble answers. Close ends it.
@@ -225,21 +224,4 @@ func writeJSON(path string, v any) error {
 		return err
 	}
 	return os.WriteFile(path, text, 0o600)
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
